@@ -1,0 +1,10 @@
+/* UTF-8 (RFC 3629): no overlong forms, no surrogates, at most U+10FFFF. */
+#pragma once
+#include "base/slice.h"
+
+bool utf8_valid(struct slice s);
+bool utf8_ascii(struct slice s); /* all bytes below 0x80 */
+/* Takes the first code point off *s; 0xFFFD and one byte on a bad sequence. s must not be empty. */
+uint32_t utf8_take(struct slice *s);
+/* Writes the code point (at most 4 bytes), returns how many. */
+size_t utf8_put(uint32_t code, char out[4]);

@@ -1,0 +1,53 @@
+/* The whole disk on one screen.
+ *
+ * data_dir/
+ *   lock                      held (flock) by the one process that has the store open
+ *   format                    "barid store 1\n"
+ *   data.mdb                  LMDB: all rows                      (engine/lmdb.c)
+ *   segments/NNNNNNNNNNNNNNNN blob records, self-describing       (segment.c)
+ *   ballast                   freed when the disk is full, so that EXPUNGE and DELETE stay possible
+ *   tmp/                      unlinked spool files
+ *   tls/                      the self-signed certificate, when none is configured
+ *   control.sock              the control socket of a running server
+ *
+ * Partitions: kind << 56 | number. Keys inside a partition; numbers big-endian; [] one byte, <n> n
+ * bytes.
+ *
+ * directory (kind 1, number 0)                                     directory/
+ *   [1]                        header: format, next account id, UID of the server (16), secret for
+ * salts (32) [2] domain                 domain row [3] domain 0 local         address row: account
+ * | alias [4] <8> account            account row: address, name, quota, flags, credentials
+ *
+ * queue (kind 2)                                                   queue/ (later)
+ *
+ * account (kind 3, number = account id)                            mailbox/
+ *   [1]                        account header: MODSEQ, last UIDVALIDITY, next mailbox id, bytes and
+ * messages used [2] name                   mailbox id of a name [3] <4> mailbox            mailbox
+ * row [4] <4> mailbox            keyword names [5] <4> mailbox <4> uid/4096   UID map: existing,
+ * unseen [6] <4> mailbox <4> uid    message row [7] <4> mailbox <4> uid    rendered row (a cache,
+ * never part of the truth) [8] <4> mailbox <8> modseq <4> uid  changed [9] <4> mailbox <8> modseq
+ * expunged UIDs as ranges
+ *
+ * The layouts of the values stand with the code that packs them: directory/row.c, mailbox/row.c. */
+#pragma once
+#include "base/pack.h"
+#include "store/engine.h"
+
+enum keyspace_partition { KEYSPACE_DIRECTORY = 1, KEYSPACE_QUEUE = 2, KEYSPACE_ACCOUNT = 3 };
+
+static inline store_partition keyspace_partition(enum keyspace_partition kind, uint64_t number)
+{
+    return (uint64_t)kind << 56 | (number & ((UINT64_C(1) << 56) - 1));
+}
+enum keyspace_directory { KEY_DIRECTORY_HEADER = 1, KEY_DOMAIN, KEY_ADDRESS, KEY_ACCOUNT };
+enum keyspace_account {
+    KEY_HEADER = 1,
+    KEY_NAME,
+    KEY_MAILBOX,
+    KEY_KEYWORDS,
+    KEY_UID_MAP,
+    KEY_MESSAGE,
+    KEY_RENDERED,
+    KEY_CHANGED,
+    KEY_EXPUNGED,
+};
