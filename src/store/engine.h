@@ -10,13 +10,13 @@
  * written before the mutation that refers to them; counted references; freed with a delay. Watch a
  * bit and a version: "this partition has changed since you looked".
  *
- * Limits of every engine: key 400 B, value 64 KiB, 16,384 keys and 8 MiB a mutation. */
+ * Limits of every engine: key STORE_KEY_MAX, value 64 KiB, 16,384 keys and 8 MiB a mutation. */
 #pragma once
 #include "base/outcome.h"
 #include "base/slice.h"
 #include "task/task.h"
 
-#define STORE_KEY_MAX         400
+#define STORE_KEY_MAX         408 /* a name of 400 bytes behind its prefix */
 #define STORE_VALUE_MAX       ((size_t)64 * 1024)
 #define STORE_WRITE_KEYS_MAX  16384
 #define STORE_WRITE_BYTES_MAX ((size_t)8 * 1024 * 1024)
