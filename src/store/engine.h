@@ -199,6 +199,7 @@ struct store_watch {
     bool raised;                        /* cleared by the owner before it reads */
     deadline quiet_until;               /* leading edge at once, then at most 5 calls a second */
     void (*fire)(struct store_watch *); /* on the reactor, no task; only when raised turns true */
+    struct list quiet;                  /* waiting for quiet_until */
 };
 
 /* Reactor. Watches of one partition on one reactor share one subscription. */

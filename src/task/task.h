@@ -204,6 +204,10 @@ void event_raise(struct event *e);
 /* Takes the bit. */
 TASK_FN
 enum wait event_wait(struct event *e, deadline until);
+/* Takes the bit; neither a deadline nor the end of the scope cuts it short: for waiting while
+ * another thread holds memory of this task. */
+TASK_FN
+void event_await(struct event *e);
 
 /* Counting semaphore, first come first served. */
 struct gate {
