@@ -39,7 +39,13 @@ static inline store_partition keyspace_partition(enum keyspace_partition kind, u
 {
     return (uint64_t)kind << 56 | (number & ((UINT64_C(1) << 56) - 1));
 }
-enum keyspace_directory { KEY_DIRECTORY_HEADER = 1, KEY_DOMAIN, KEY_ADDRESS, KEY_ACCOUNT };
+enum keyspace_directory {
+    KEY_DIRECTORY_HEADER = 1,
+    KEY_DOMAIN,
+    KEY_ADDRESS,
+    KEY_ACCOUNT,
+    KEY_PURGE, /* <8> account: removed, its partition is still to be emptied */
+};
 enum keyspace_account {
     KEY_HEADER = 1,
     KEY_NAME,
