@@ -6,5 +6,6 @@ bool utf8_valid(struct slice s);
 bool utf8_ascii(struct slice s); /* all bytes below 0x80 */
 /* Takes the first code point off *s; 0xFFFD and one byte on a bad sequence. s must not be empty. */
 uint32_t utf8_take(struct slice *s);
-/* Writes the code point (at most 4 bytes), returns how many. */
+/* Writes the code point (at most 4 bytes; U+FFFD for a surrogate or one above U+10FFFF), returns
+ * how many. */
 size_t utf8_put(uint32_t code, char out[4]);

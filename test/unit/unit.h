@@ -1,0 +1,17 @@
+/* What every unit test includes: cmocka with what it needs, and slices compared as text. */
+#pragma once
+#include "base/slice.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+/* after the four above */
+#include <cmocka.h>
+
+#define assert_slice(actual, expected)                                                             \
+    do {                                                                                           \
+        struct slice actual_ = (actual), expected_ = (expected);                                   \
+        if (!slice_eq(actual_, expected_))                                                         \
+            fail_msg("is '" SLICE_FMT "', not '" SLICE_FMT "'", SLICE_ARG(actual_),                \
+                SLICE_ARG(expected_));                                                             \
+    } while (0)
