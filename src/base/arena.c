@@ -28,7 +28,7 @@ void arena_reset(struct arena *a)
 
 void *arena_alloc(struct arena *a, size_t n)
 {
-    if (n > a->max - a->used)
+    if (n > a->max - a->used || n > SIZE_MAX / 2)
         return NULL;
     size_t whole = (n + ALIGNMENT - 1) & ~(ALIGNMENT - 1);
     struct arena_block *block = a->last;

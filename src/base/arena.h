@@ -21,4 +21,11 @@ void *arena_alloc(struct arena *a, size_t n);
 struct slice arena_copy(struct arena *a, struct slice s);
 
 #define arena_new(arena, type)      ((type *)arena_alloc((arena), sizeof(type)))
-#define arena_array(arena, type, n) ((type *)arena_alloc((arena), sizeof(type) * (n)))
+#define arena_array(arena, type, n) ((type *)arena_alloc((arena), arena_bytes((n), sizeof(type))))
+
+/* n * size; SIZE_MAX, which no arena gives, when that overflows. */
+static inline size_t arena_bytes(size_t n, size_t size)
+{
+    size_t bytes;
+    return __builtin_mul_overflow(n, size, &bytes) ? SIZE_MAX : bytes;
+}

@@ -33,7 +33,7 @@ char *buffer_room(struct buffer *b, size_t n)
         cap *= 2;
     if (cap > b->max)
         cap = b->max ? b->max : 1;
-    char *grown = realloc(b->p, cap);
+    char *grown = realloc(b->p, cap + 1); /* the byte more is for vsnprintf's NUL */
     if (!grown) {
         b->overflow = true;
         return NULL;
@@ -75,8 +75,7 @@ bool buffer_printf(struct buffer *b, const char *format, ...)
         return false;
     if ((size_t)n < sizeof small)
         return buffer_add(b, slice(small, (size_t)n));
-    /* vsnprintf wants room for its NUL, which is written and not counted. */
-    char *to = buffer_room(b, (size_t)n + 1);
+    char *to = buffer_room(b, (size_t)n);
     if (!to)
         return false;
     va_start(args, format);
