@@ -1,0 +1,94 @@
+#include "delivery/local.h"
+#include <stdlib.h>
+
+#define FEW 4 /* recipients without an allocation */
+
+struct apply {
+    struct delivery_message *message;
+    const struct store_new_blob *blob;
+    struct delivery_recipient *recipient;
+    struct delivery_plan plan;
+};
+
+void delivery_plan(const struct delivery_message *m, uint64_t account, struct delivery_plan *plan)
+{
+    *plan = (struct delivery_plan){.mailbox = MAILBOX_INBOX};
+}
+
+static enum outcome apply_fn(struct store_txn *t, void *arg)
+{
+    struct apply *a = arg;
+    struct mailbox_append append = {
+        .mailbox = a->plan.mailbox,
+        .blob = a->blob->id,
+        .size = a->blob->size,
+        .flags = a->plan.flags,
+        .date = a->message->now / 1000000,
+        .now = a->message->now / 1000000,
+    };
+    enum outcome o = mailbox_append(t, &append);
+    if (o == OUTCOME_DONE) {
+        a->recipient->uid = append.uid;
+        a->recipient->uidvalidity = append.uidvalidity;
+    }
+    return o;
+}
+
+/* What a delivery needs for each recipient while the store has it. */
+struct work {
+    struct store_mutation mutations[FEW];
+    struct apply applies[FEW];
+    struct store_blob_owner owners[FEW];
+};
+
+static enum outcome submit(struct store *s, struct delivery_message *m,
+    struct delivery_recipient *recipients, size_t n, struct store_mutation *mutations,
+    struct apply *applies, struct store_blob_owner *owners, deadline until)
+{
+    struct store_new_blob blob = {
+        .head = m->head, .body = m->body, .date = m->now, .owners = owners, .owner_count = n};
+    for (size_t i = 0; i < n; i++) {
+        applies[i] = (struct apply){.message = m, .blob = &blob, .recipient = &recipients[i]};
+        delivery_plan(m, recipients[i].account, &applies[i].plan);
+        owners[i] = (struct store_blob_owner){
+            .account = recipients[i].account, .mailbox = applies[i].plan.mailbox};
+        mutations[i] = (struct store_mutation){
+            .partition = mailbox_partition(recipients[i].account),
+            .fn = apply_fn,
+            .arg = &applies[i],
+        };
+    }
+    enum outcome o;
+    if (n == 1) {
+        o = store_mutate(s, mutations, &blob, until);
+        mutations->outcome = o;
+    } else {
+        o = store_intent(s, mutations, n, &blob, until);
+    }
+    for (size_t i = 0; i < n; i++)
+        recipients[i].outcome = o == OUTCOME_DONE ? mutations[i].outcome : o;
+    m->blob = blob.id;
+    m->size = blob.size;
+    return o;
+}
+
+TASK_FN
+enum outcome delivery_local(struct store *s, struct delivery_message *m,
+    struct delivery_recipient *recipients, size_t n, deadline until)
+{
+    struct work few;
+    if (n <= FEW)
+        return submit(s, m, recipients, n, few.mutations, few.applies, few.owners, until);
+    if (n > DELIVERY_ACCOUNTS_MAX)
+        return OUTCOME_FAILED;
+    struct store_mutation *mutations = calloc(n, sizeof *mutations);
+    struct apply *applies = calloc(n, sizeof *applies);
+    struct store_blob_owner *owners = calloc(n, sizeof *owners);
+    enum outcome o = OUTCOME_FAILED;
+    if (mutations && applies && owners)
+        o = submit(s, m, recipients, n, mutations, applies, owners, until);
+    free(mutations);
+    free(applies);
+    free(owners);
+    return o;
+}

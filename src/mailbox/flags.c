@@ -1,0 +1,133 @@
+#include "mailbox/row.h"
+#include "mailbox/uidmap.h"
+
+struct change {
+    struct store_txn *t;
+    struct mailbox_flags *f;
+    struct mailbox mailbox;
+    uint64_t modseq;
+    uint32_t group;
+    bool loaded, map_changed;
+    struct uidmap map;
+};
+
+static void apply(const struct mailbox_flags *f, struct mailbox_message *m)
+{
+    switch (f->change) {
+    case MAILBOX_FLAGS_ADD:
+        m->flags |= f->flags;
+        m->keywords |= f->keywords;
+        return;
+    case MAILBOX_FLAGS_REMOVE:
+        m->flags &= (uint8_t)~f->flags;
+        m->keywords &= ~f->keywords;
+        return;
+    case MAILBOX_FLAGS_REPLACE:
+        m->flags = f->flags;
+        m->keywords = f->keywords;
+        return;
+    }
+}
+
+static void save_map(struct change *c)
+{
+    if (c->loaded && c->map_changed)
+        uidmap_save(c->t, c->mailbox.id, c->group, &c->map);
+    c->map_changed = false;
+}
+
+static bool set_seen(struct change *c, uint32_t uid, bool seen)
+{
+    if (!c->loaded || c->group != uidmap_group(uid)) {
+        save_map(c);
+        c->group = uidmap_group(uid);
+        c->loaded = uidmap_load(store_txn_view(c->t), c->mailbox.id, c->group, &c->map);
+        if (!c->loaded)
+            return false;
+    }
+    uidmap_set(&c->map, uid, !seen);
+    c->map_changed = true;
+    c->mailbox.unseen += seen ? UINT32_MAX : 1;
+    return true;
+}
+
+static enum outcome change_one(struct change *c, uint32_t uid)
+{
+    struct mailbox_message old;
+    struct row_key k = row_key_uid(KEY_MESSAGE, c->mailbox.id, uid);
+    struct slice row;
+    if (!store_get(store_txn_view(c->t), row_key_slice(&k), &row))
+        return OUTCOME_DONE;
+    if (!row_unpack_message(row, uid, &old))
+        return OUTCOME_FAILED;
+    if (old.modseq > c->f->unchanged_since) {
+        if (c->f->modified)
+            c->f->modified[c->f->modified_n] = uid;
+        c->f->modified_n++;
+        return OUTCOME_DONE;
+    }
+    struct mailbox_message m = old;
+    apply(c->f, &m);
+    if (m.flags == old.flags && m.keywords == old.keywords)
+        return OUTCOME_DONE;
+    if ((m.flags ^ old.flags) & MAILBOX_SEEN && !set_seen(c, uid, m.flags & MAILBOX_SEEN))
+        return OUTCOME_FAILED;
+    struct row_key was = row_key_changed(c->mailbox.id, old.modseq, uid);
+    struct row_key is = row_key_changed(c->mailbox.id, c->modseq, uid);
+    store_del(c->t, row_key_slice(&was));
+    row_put(c->t, &is, "\1", 1);
+    m.modseq = c->modseq;
+    row_put_message(c->t, c->mailbox.id, &m);
+    c->f->changed++;
+    return OUTCOME_DONE;
+}
+
+enum outcome mailbox_flags(struct store_txn *t, struct mailbox_flags *f)
+{
+    struct change c = {.t = t, .f = f};
+    struct mailbox_account account;
+    enum outcome o = row_load(t, f->mailbox, &account, &c.mailbox);
+    if (o != OUTCOME_DONE)
+        return o;
+    if (f->n > MAILBOX_BATCH)
+        return OUTCOME_FAILED;
+    f->changed = 0;
+    f->modified_n = 0;
+    c.modseq = account.modseq + 1;
+    for (size_t i = 0; i < f->n; i++)
+        if ((o = change_one(&c, f->uids[i])) != OUTCOME_DONE)
+            return o;
+    if (f->changed) {
+        save_map(&c);
+        account.modseq = c.modseq;
+        c.mailbox.highestmodseq = c.modseq;
+        row_put_account(t, &account);
+        row_put_mailbox(t, &c.mailbox);
+    }
+    f->modseq = c.mailbox.highestmodseq;
+    return OUTCOME_DONE;
+}
+
+struct seen {
+    uint32_t mailbox, uid;
+};
+
+static enum outcome seen_fn(struct store_txn *t, void *arg)
+{
+    const struct seen *s = arg;
+    struct mailbox_flags f = {
+        .mailbox = s->mailbox,
+        .uids = &s->uid,
+        .n = 1,
+        .change = MAILBOX_FLAGS_ADD,
+        .flags = MAILBOX_SEEN,
+        .unchanged_since = UINT64_MAX,
+    };
+    return mailbox_flags(t, &f);
+}
+
+void mailbox_post_seen(struct store *s, uint64_t account, uint32_t mailbox, uint32_t uid)
+{
+    struct seen seen = {mailbox, uid};
+    store_post(s, mailbox_partition(account), seen_fn, &seen, sizeof seen);
+}

@@ -1,0 +1,55 @@
+/* Keyword names of a mailbox: a row of {length 1, name}, bit i is the i-th name. */
+#include "base/buffer.h"
+#include "mailbox/row.h"
+
+#define KEYWORD_MAX 255
+#define ROW_VERSION 1
+
+/* The bit of the name, or -1; *n counts the names; false when the row is broken. */
+static bool search(struct slice row, struct slice name, int *found, int *n)
+{
+    *found = -1;
+    *n = 0;
+    if (!row.n || row.p[0] != ROW_VERSION)
+        return false;
+    for (row = slice_from(row, 1); row.n; ++*n) {
+        size_t length = (unsigned char)row.p[0];
+        if (row.n < 1 + length || *n == MAILBOX_KEYWORDS)
+            return false;
+        if (slice_eq_nocase(slice_sub(row, 1, length), name))
+            *found = *n;
+        row = slice_from(row, 1 + length);
+    }
+    return true;
+}
+
+int mailbox_find_keyword(struct store_view *v, uint32_t mailbox, struct slice name)
+{
+    struct row_key k = row_key_mailbox(KEY_KEYWORDS, mailbox);
+    struct slice row;
+    int found, n;
+    if (!store_get(v, row_key_slice(&k), &row) || !search(row, name, &found, &n))
+        return -1;
+    return found;
+}
+
+int mailbox_keyword(struct store_txn *t, uint32_t mailbox, struct slice name, bool make)
+{
+    struct row_key k = row_key_mailbox(KEY_KEYWORDS, mailbox);
+    struct slice row = S("\1");
+    int found = -1, n = 0;
+    store_get(store_txn_view(t), row_key_slice(&k), &row);
+    if (!search(row, name, &found, &n) || found >= 0 || !make || n == MAILBOX_KEYWORDS || !name.n ||
+        name.n > KEYWORD_MAX)
+        return found;
+    struct buffer grown;
+    buffer_init(&grown, STORE_VALUE_MAX);
+    buffer_add(&grown, row);
+    buffer_add_char(&grown, (char)name.n);
+    buffer_add(&grown, name);
+    if (!grown.overflow)
+        store_put(t, row_key_slice(&k), buffer_slice(&grown));
+    found = grown.overflow ? -1 : n;
+    buffer_finish(&grown);
+    return found;
+}
