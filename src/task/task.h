@@ -42,7 +42,10 @@ struct runtime_options {
 };
 
 /* Starts the threads (the calling thread becomes reactor 0), runs main_fn(arg) as a task on reactor
- * 0 and returns when that task has returned, every task has ended and the threads are joined.
+ * 0 and returns when that task has returned, every task and offload job has ended, no message is
+ * on its way and the threads are joined. Timers and watchers hold nothing up; what is left of them
+ * is dropped. A thread of the caller's own that sends or posts must be joined before the last task
+ * ends. The new threads block all signals but faults.
  * False: could not be started, errno says why. */
 bool runtime_run(const struct runtime_options *options, void (*main_fn)(void *), void *arg);
 /* Any thread, inside runtime_run. */
@@ -81,11 +84,13 @@ struct watcher {
     void (*ready)(struct watcher *, unsigned events);
 };
 
-/* False: errno. The fd stays the caller's. */
+/* False: errno (EPERM: a file, always ready; EEXIST: an fd has one watcher a reactor at most). The
+ * fd stays the caller's. */
 bool watcher_start(
     struct watcher *w, int fd, unsigned arm, void (*ready)(struct watcher *, unsigned));
+/* Cheap: tells the kernel only when something new is armed. */
 void watcher_arm(struct watcher *w, unsigned arm);
-/* Safe inside ready(); no call comes afterwards. Before the fd is closed. */
+/* Safe inside ready(); no call comes afterwards. Before the fd is closed. Harmless when stopped. */
 void watcher_stop(struct watcher *w);
 
 /* ---- messages between threads ---- */
@@ -157,13 +162,15 @@ void task_request_init(
 void task_start(struct task_request *r);
 /* Takes a request back that has not been served yet; false when it has. */
 bool task_unstart(struct task_request *r);
-/* Does somebody wait for a stack on this reactor? */
+/* Does somebody wait for a stack on this reactor that the running task (or one of the normal class)
+ * could give? */
 bool task_stacks_wanted(void);
 /* On a task? */
 struct task *task_self(void);
 
 /* A scope owns child tasks: closing it cancels what they wait for and returns when all have ended.
- */
+ * Once it is closing every cancellable wait of a child answers WAIT_CANCELLED at once. A child that
+ * has no stack yet still runs, so that it can free what it was given. */
 struct scope {
     struct list tasks;
     unsigned count;
@@ -184,9 +191,12 @@ bool task_cancelled(void);
 /* Lets others run. Work of more than 5 ms calls it in between. */
 TASK_FN
 void task_yield(void);
+/* WAIT_OK when the time has come. */
 TASK_FN
 enum wait task_sleep(deadline until);
-/* Any of the armed events, or the deadline. *events may be NULL. */
+/* Any of the armed events, or the deadline (a past one: only what is ready now). *events is 0
+ * unless WAIT_OK; it may be NULL. WATCH_ERROR alone with a bad fd. No watcher on the fd meanwhile.
+ */
 TASK_FN
 enum wait task_wait_fd(int fd, unsigned arm, unsigned *events, deadline until);
 
