@@ -1,0 +1,71 @@
+#include "base/clock.h"
+#include "config/table_private.h"
+#include <stdint.h>
+
+#define AT(field) offsetof(struct config, field)
+#define KB        INT64_C(1024)
+#define MB        (1024 * KB)
+#define GB        (1024 * MB)
+
+const struct row table_rows[] = {
+    {"hostname", KIND_TEXT, AT(hostname), "", 1, 253, NULL,
+        "the name of this server in greetings and Received; required"},
+    {"data_dir", KIND_TEXT, AT(data_dir), "", 1, 4000, NULL,
+        "the folder that holds all mail and state; required"},
+    {"postmaster", KIND_TEXT, AT(postmaster), "", 0, 320, NULL,
+        "address that <postmaster> of any domain goes to; empty: the domain's first account"},
+    {"tls.certificate", KIND_TEXT, AT(tls.certificate), "", 0, 4000, NULL,
+        "PEM file with the certificate and its chain; empty: a self-signed one is made"},
+    {"tls.key", KIND_TEXT, AT(tls.key), "", 0, 4000, NULL, "PEM file with the private key"},
+    {"tls.also", KIND_ALSO, AT(tls.also), "", 0, 0, NULL,
+        "further certificates: ( { server_name = ..., certificate = ..., key = ... } )"},
+    {"listen.smtp", KIND_LIST, AT(listen.smtp), "0.0.0.0:25 0.0.0.0:2525 [::]:25", 0, 0, NULL,
+        "mail from other servers; 2525 is the alternative to a blocked 25"},
+    {"listen.submission", KIND_LIST, AT(listen.submission), "", 0, 0, NULL,
+        "mail from users, STARTTLS"},
+    {"listen.submissions", KIND_LIST, AT(listen.submissions), "", 0, 0, NULL,
+        "mail from users, TLS from the start"},
+    {"listen.imap", KIND_LIST, AT(listen.imap), "", 0, 0, NULL, "IMAP, STARTTLS"},
+    {"listen.imaps", KIND_LIST, AT(listen.imaps), "", 0, 0, NULL, "IMAP, TLS from the start"},
+    {"listen.pop3", KIND_LIST, AT(listen.pop3), "0.0.0.0:110", 0, 0, NULL, "POP3, STLS"},
+    {"listen.pop3s", KIND_LIST, AT(listen.pop3s), "0.0.0.0:995", 0, 0, NULL,
+        "POP3, TLS from the start"},
+    {"listen.lmtp", KIND_LIST, AT(listen.lmtp), "", 0, 0, NULL,
+        "local delivery by another server: unix:PATH or a loopback address only"},
+    {"listen.metrics", KIND_LIST, AT(listen.metrics), "127.0.0.1:9925", 0, 0, NULL,
+        "Prometheus metrics at /metrics, health at /health"},
+    {"proxy.peers", KIND_LIST, AT(proxy_peers), "127.0.0.1 ::1", 0, 0, NULL,
+        "addresses that may speak the PROXY protocol to listeners marked proxy"},
+    {"auth.plaintext_without_tls", KIND_BOOL, AT(auth_plaintext_without_tls), "false", 0, 0, NULL,
+        "IMAP and POP3 passwords without TLS; submission always wants TLS"},
+    {"smtp.bare_newline", KIND_CHOICE, AT(smtp_bare_newline), "default", 0, 0,
+        "default refuse normalise",
+        "CR or LF alone; default: refused on 25, normalised on submission"},
+    {"imap.idle_interval", KIND_TIME, AT(imap_idle_interval), "5min", 10 * CLOCK_SEC,
+        3600 * CLOCK_SEC, NULL, "how often IDLE says * OK Still here"},
+    {"limits.message_size", KIND_SIZE, AT(limits.message_size), "50MB", 64 * KB, 2 * GB, NULL,
+        "the largest message"},
+    {"limits.connections_per_account", KIND_NUMBER, AT(limits.connections_per_account), "100", 1,
+        1000000, NULL, "connections that one account may have open"},
+    {"limits.connections_per_address", KIND_NUMBER, AT(limits.connections_per_address), "100", 0,
+        1000000, NULL, "connections of one IPv4 address or IPv6 /64; 0: no limit"},
+    {"limits.memory", KIND_SIZE, AT(limits.memory), "0", 0, INT64_MAX, NULL,
+        "memory budget of the process; 0: half of the machine"},
+    {"dns.servers", KIND_LIST, AT(dns_servers), "", 0, 0, NULL,
+        "ADDRESS:PORT to forward to; empty: resolve from the root"},
+    {"dns.trust_anchor", KIND_TEXT, AT(dns_trust_anchor), "root", 1, 4000, NULL,
+        "root, a file, or none: no validation"},
+    {"outbound.port", KIND_NUMBER, AT(outbound_port), "25", 1, 65535, NULL,
+        "where MX hosts are reached"},
+    {"outbound.allow_private_addresses", KIND_BOOL, AT(outbound_allow_private_addresses), "false",
+        0, 0, NULL, "deliver to private addresses too"},
+    {"outbound.relay", KIND_TEXT, AT(outbound_relay), "", 0, 300, NULL,
+        "HOST:PORT of a smarthost for all mail that is not ours"},
+    {"store.engine", KIND_TEXT, AT(store_engine), "lmdb", 1, 32, NULL, "the store: lmdb"},
+    {"log.level", KIND_CHOICE, AT(log_level), "info", 0, 0, "debug info warn error",
+        "the least level that is logged"},
+    {"log.format", KIND_CHOICE, AT(log_format), "logfmt", 0, 0, "logfmt json",
+        "how log lines look"},
+};
+
+const size_t table_row_count = sizeof table_rows / sizeof *table_rows;

@@ -1,0 +1,50 @@
+/* Sizes and times as people write them. */
+#include "base/clock.h"
+#include "config/config.h"
+
+struct unit {
+    struct slice name;
+    int64_t factor;
+};
+
+static bool with_unit(struct slice text, const struct unit *units, size_t n, int64_t *value)
+{
+    size_t digits = 0;
+    uint64_t number;
+    text = slice_trim(text);
+    while (digits < text.n && ascii_digit(text.p[digits]))
+        digits++;
+    struct slice unit = slice_trim(slice_from(text, digits));
+    for (size_t i = 0; i < n; i++)
+        if (slice_eq_nocase(unit, units[i].name)) {
+            uint64_t max = (uint64_t)(INT64_MAX / units[i].factor);
+            if (!slice_to_u64(slice_sub(text, 0, digits), max, &number))
+                return false;
+            *value = (int64_t)number * units[i].factor;
+            return true;
+        }
+    return false;
+}
+
+bool config_size(struct slice text, int64_t *bytes)
+{
+    static const struct unit units[] = {
+        {{"", 0}, 1},
+        {{"B", 1}, 1},
+        {{"KB", 2}, 1024},
+        {{"MB", 2}, 1024 * 1024},
+        {{"GB", 2}, 1024 * 1024 * 1024},
+    };
+    return with_unit(text, units, sizeof units / sizeof *units, bytes);
+}
+
+bool config_time(struct slice text, int64_t *ns)
+{
+    static const struct unit units[] = {
+        {{"s", 1}, CLOCK_SEC},
+        {{"min", 3}, 60 * CLOCK_SEC},
+        {{"h", 1}, 3600 * CLOCK_SEC},
+        {{"d", 1}, 86400 * CLOCK_SEC},
+    };
+    return with_unit(text, units, sizeof units / sizeof *units, ns);
+}
