@@ -15,14 +15,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define DIRECTORY_LOCAL_MAX      64  /* bytes of a local part (RFC 5321 §4.5.3.1.1) */
-#define DIRECTORY_DOMAIN_MAX     253 /* bytes of a domain in A-labels */
-#define DIRECTORY_ADDRESS_MAX    (DIRECTORY_LOCAL_MAX + 1 + DIRECTORY_DOMAIN_MAX)
-#define DIRECTORY_NAME_MAX       255  /* bytes of a display name, UTF-8 without controls */
-#define DIRECTORY_TARGETS_MAX    1000 /* targets of one alias */
-#define DIRECTORY_DEPTH_MAX      10   /* aliases behind aliases */
-#define DIRECTORY_RECIPIENTS_MAX 1000 /* accounts that one address may reach */
-#define DIRECTORY_PASSWORD_MAX   256  /* bytes of a PHC or crypt(3) string */
+#define DIRECTORY_LOCAL_MAX      192   /* bytes of a canonical local part (3 * ADDRESS_LOCAL_MAX) */
+#define DIRECTORY_DOMAIN_MAX     253   /* bytes of a domain in A-labels */
+#define DIRECTORY_ADDRESS_MAX    320   /* bytes of a canonical address that may exist here */
+#define DIRECTORY_NAME_MAX       255   /* bytes of a display name, UTF-8 without controls */
+#define DIRECTORY_TARGETS_MAX    1000  /* targets of one alias */
+#define DIRECTORY_TARGETS_BYTES  60000 /* their canonical texts together */
+#define DIRECTORY_DEPTH_MAX      10    /* aliases behind aliases */
+#define DIRECTORY_RECIPIENTS_MAX 1000  /* accounts that one address may reach */
+#define DIRECTORY_PASSWORD_MAX   256   /* bytes of a PHC or crypt(3) string */
 #define DIRECTORY_WHY            256
 
 struct directory;
@@ -205,8 +206,9 @@ struct directory_resolution {
 };
 
 /* local: without quoting, as message/address.h gives it; domain: empty only for <postmaster>
- * (RFC 5321 §4.1.1.3). Order: the exact address, then without +tag, then the catch-all;
- * "postmaster" is answered last of all by whoever is postmaster. */
+ * (RFC 5321 §4.1.1.3). Order: the exact address, then without +tag, then the catch-all.
+ * "postmaster" that is no address of its own goes to the configured one, else to the domain's first
+ * account, else to the catch-all, else to the first account of all. */
 TASK_FN
 enum directory_resolved directory_resolve(struct directory *d, struct slice local,
     struct slice domain, struct directory_resolution *resolution, deadline until);
