@@ -11,7 +11,7 @@ deps:
 build:
 	@tools/deps build
 	@[ -f build/build.ninja ] || meson setup build >/dev/null
-	@ninja -C build -j$(JOBS) --quiet
+	@out=$$(ninja -C build -j$(JOBS) --quiet) || { echo "$$out"; exit 1; }
 
 run: build
 	@tools/deps run
