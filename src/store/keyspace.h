@@ -1,3 +1,4 @@
+/* clang-format off */
 /* The whole disk on one screen.
  *
  * data_dir/
@@ -15,20 +16,28 @@
  *
  * directory (kind 1, number 0)                                     directory/
  *   [1]                        header: format, next account id, UID of the server (16), secret for
- * salts (32) [2] domain                 domain row [3] domain 0 local         address row: account
- * | alias [4] <8> account            account row: address, name, quota, flags, credentials
+ *                              salts (32)
+ *   [2] domain                 domain row
+ *   [3] domain 0 local         address row: account | alias
+ *   [4] <8> account            account row: address, name, quota, flags, credentials
+ *   [5] <8> account            removed, its partition is still to be emptied
  *
  * queue (kind 2)                                                   queue/ (later)
  *
  * account (kind 3, number = account id)                            mailbox/
  *   [1]                        account header: MODSEQ, last UIDVALIDITY, next mailbox id, bytes and
- * messages used [2] name                   mailbox id of a name [3] <4> mailbox            mailbox
- * row [4] <4> mailbox            keyword names [5] <4> mailbox <4> uid/4096   UID map: existing,
- * unseen [6] <4> mailbox <4> uid    message row [7] <4> mailbox <4> uid    rendered row (a cache,
- * never part of the truth) [8] <4> mailbox <8> modseq <4> uid  changed [9] <4> mailbox <8> modseq
- * expunged UIDs as ranges
+ *                              messages used
+ *   [2] name                   mailbox id of a name
+ *   [3] <4> mailbox            mailbox row
+ *   [4] <4> mailbox            keyword names
+ *   [5] <4> mailbox <4> uid/4096   UID map: existing, unseen
+ *   [6] <4> mailbox <4> uid    message row
+ *   [7] <4> mailbox <4> uid    rendered row (a cache, never part of the truth)
+ *   [8] <4> mailbox <8> modseq <4> uid  changed
+ *   [9] <4> mailbox <8> modseq          expunged UIDs as ranges
  *
  * The layouts of the values stand with the code that packs them: directory/row.c, mailbox/row.c. */
+/* clang-format on */
 #pragma once
 #include "base/pack.h"
 #include "store/engine.h"
