@@ -236,8 +236,11 @@ static enum outcome memory_mutate(struct store *s, struct store_mutation *m, siz
     if (atomic_load(&ms->crashed) || clock_now() >= until)
         return OUTCOME_FAILED;
     atomic_fetch_add(&ms->inside, 1);
-    if (!blob || memory_blob_write(ms, blob, until) == OUTCOME_DONE)
+    if (!blob || memory_blob_write(ms, blob, until) == OUTCOME_DONE) {
         submit(ms, &job);
+        if (blob)
+            memory_blob_unpin(ms, blob->id);
+    }
     enum outcome outcome = (enum outcome)job.result;
     atomic_fetch_sub(&ms->inside, 1);
     return outcome;

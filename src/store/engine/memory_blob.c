@@ -71,6 +71,7 @@ enum outcome memory_blob_write(struct memory_store *ms, struct store_new_blob *n
         return OUTCOME_FAILED;
     list_init(&blob->garbage);
     list_init(&blob->plan);
+    blob->pins = 1;
     blob->size = new->head.n + (new->body ? spool_size(new->body) : 0);
     blob->bytes = malloc(blob->size ? blob->size : 1);
     bool written = blob->bytes != NULL;
@@ -87,6 +88,15 @@ enum outcome memory_blob_write(struct memory_store *ms, struct store_new_blob *n
     new->id = blob->id;
     new->size = blob->size;
     return OUTCOME_DONE;
+}
+
+void memory_blob_unpin(struct memory_store *ms, store_blob_id id)
+{
+    pthread_mutex_lock(&ms->blob_lock);
+    struct memory_blob *blob = find_blob(ms, id);
+    if (blob)
+        blob->pins--;
+    pthread_mutex_unlock(&ms->blob_lock);
 }
 
 /* ---- references ---- */

@@ -131,10 +131,12 @@ void memory_intent_replay(struct memory_store *ms);
 
 /* ---- memory_blob.c ---- */
 
-/* Task: copies head and body, sets id and size. DONE or FAILED. */
+/* Task: copies head and body, sets id and size. DONE or FAILED. The blob is pinned until
+ * memory_blob_unpin, which the mutation that it is for calls at its end. */
 TASK_FN
 enum outcome memory_blob_write(
     struct memory_store *ms, struct store_new_blob *blob, deadline until);
+void memory_blob_unpin(struct memory_store *ms, store_blob_id id);
 /* Are the references of the set legal, with what `planned` says of other sets? Adds them to planned
  * when asked. */
 bool memory_blob_check(struct memory_store *ms, const struct writeset *set, bool plan);
