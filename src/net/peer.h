@@ -20,3 +20,14 @@ struct slice peer_literal(const struct peer *p, char out[PEER_TEXT + 8]);
 uint64_t peer_network_key(const struct peer *p);
 bool peer_loopback(const struct peer *p);
 bool peer_same_address(const struct peer *a, const struct peer *b);
+
+/* A block of addresses, for lists of trusted peers. */
+struct peer_network {
+    int family;
+    unsigned bits;
+    uint8_t bytes[16];
+};
+
+/* "192.0.2.0/24", "2001:db8::/32", "192.0.2.1". */
+bool peer_network_parse(struct slice text, struct peer_network *n);
+bool peer_network_holds(const struct peer_network *n, const struct peer *p);
