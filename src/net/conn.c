@@ -55,15 +55,15 @@ size_t conn_count(void)
 void conn_each(void (*fn)(struct conn *c, void *arg), void *arg)
 {
     home_prepare();
-    list_for_safe (&home.conns, node)
-        fn(list_entry(node, struct conn, node), arg);
+    list_for_safe(&home.conns, node) fn(list_entry(node, struct conn, node), arg);
 }
 
 void conn_shed(unsigned n)
 {
     unsigned looked = 0;
     home_prepare();
-    list_for_safe (&home.conns, node) {
+    list_for_safe(&home.conns, node)
+    {
         struct conn *c = list_entry(node, struct conn, node);
         bool stranger = c->state == STATE_OPENING || c->state == STATE_SECURING ||
                         (c->state == STATE_IDLE && c->handler->class == TASK_PREAUTH);
@@ -91,6 +91,7 @@ void conn_enter(struct conn *c, enum conn_state state)
         [STATE_CLOSING] = TO(STATE_CLOSED),
     };
     assert(c->state != STATE_CLOSED && (arrows[c->state] & TO(state)));
+    (void)arrows; /* without assertions */
     c->state = (uint8_t)state;
 }
 
@@ -205,7 +206,8 @@ void conn_finish(struct conn *c)
     if (c->watcher.fd >= 0)
         watcher_stop(&c->watcher);
     c->handler->closed(c, (enum conn_end)c->end);
-    c->stream->ops->destroy(c->stream);
+    if (c->stream)
+        c->stream->ops->destroy(c->stream);
     pool_give(&c->in.block);
     pool_give(&c->out.block);
     if (c->counted)

@@ -49,7 +49,8 @@ struct conn_handler {
     size_t input_max;      /* the most bytes kept unread; feed must consume or end by then */
     enum task_class class; /* which stacks it draws from */
     /* Reactor, no stack. `in` is all unread bytes; consumes the first *used. May be called with
-     * bytes it has seen. With *eof the peer has closed: no more will come. */
+     * bytes it has seen. With eof the peer has closed: no more will come. What lies in `in` stays
+     * where it is until run returns. */
     enum conn_next (*feed)(struct conn *c, struct slice in, bool eof, size_t *used);
     /* Task. Replies through conn_put and conn_send, changes state, returns. Called again (same
      * stack) while feed says RUN. */

@@ -84,8 +84,7 @@ ssize_t conn_fill(struct conn *c)
 
 ssize_t conn_fill_exactly(struct conn *c, size_t n)
 {
-    if ((!c->in.block.p && !pool_take(&c->in.block, POOL_SMALL)) ||
-        n > c->in.block.cap - c->in.n) {
+    if ((!c->in.block.p && !pool_take(&c->in.block, POOL_SMALL)) || n > c->in.block.cap - c->in.n) {
         conn_end(c, CONN_END_OVERFLOW);
         return STREAM_ERROR;
     }
@@ -136,7 +135,7 @@ static char *conn_out_room(struct conn *c, size_t n)
     size_t cap = b->block.cap ? b->block.cap : POOL_SMALL;
     while (cap - b->n < n)
         cap *= 2;
-    bool ok = !b->block.p            ? pool_take(&b->block, cap)
+    bool ok = !b->block.p          ? pool_take(&b->block, cap)
               : cap > b->block.cap ? pool_grow(&b->block, cap, b->n)
                                    : true;
     if (!ok)
@@ -215,8 +214,10 @@ bool conn_write_out(struct conn *c)
 /* How long the present wait for the peer may last until the next look. */
 static enum wait conn_await_once(struct conn *c, deadline until)
 {
-    if (c->watcher.fd < 0)
-        return task_sleep(deadline_min(until, deadline_in(CLOCK_MS)));
+    if (c->watcher.fd < 0) {
+        enum wait slept = task_sleep(deadline_min(until, deadline_in(CLOCK_MS)));
+        return slept == WAIT_OK ? WAIT_TIMEOUT : slept;
+    }
     unsigned arm = c->write_wait == STREAM_WANT_READ ? WATCH_READ : WATCH_WRITE;
     c->awaits = true;
     watcher_arm(&c->watcher, arm);

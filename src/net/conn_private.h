@@ -72,16 +72,16 @@ struct conn {
     uint64_t id, bytes_in, bytes_out;
     int64_t opened_at; /* wall */
     int64_t timeout, opening_timeout;
-    deadline until;        /* of OPENING, SECURING, CLOSING */
-    int64_t heard_at;      /* last byte from the peer, or since when we wait for one */
-    int64_t taken_at;      /* last time that the peer took output, or since when there is some */
-    int64_t held_at;       /* since when held */
-    uint64_t rate;         /* bytes a second; 0: off */
-    uint64_t rate_bytes;   /* bytes_in when the window began */
-    int64_t rate_at;       /* when it began */
-    size_t burst;          /* bytes sent by the task without letting others run */
-    size_t lingered;       /* bytes read away in CLOSING */
-    int8_t read_wait;      /* what the stream waits for to go on reading, writing: STREAM_WANT_... */
+    deadline until;      /* of OPENING, SECURING, CLOSING */
+    int64_t heard_at;    /* last byte from the peer, or since when we wait for one */
+    int64_t taken_at;    /* last time that the peer took output, or since when there is some */
+    int64_t held_at;     /* since when held */
+    uint64_t rate;       /* bytes a second; 0: off */
+    uint64_t rate_bytes; /* bytes_in when the window began */
+    int64_t rate_at;     /* when it began */
+    size_t burst;        /* bytes sent by the task without letting others run */
+    size_t lingered;     /* bytes read away in CLOSING */
+    int8_t read_wait;    /* what the stream waits for to go on reading, writing: STREAM_WANT_... */
     int8_t write_wait;
     uint8_t state, pending, event, end, inside;
     bool eof;       /* the peer has closed its side */

@@ -1,6 +1,6 @@
-#include "net/limit_private.h"
 #include "base/hash.h"
 #include "base/table.h"
+#include "net/limit_private.h"
 #include "net/listen.h"
 #include <pthread.h>
 #include <stdlib.h>

@@ -35,6 +35,8 @@ struct listener_options {
     bool (*accept)(void *arg, const struct peer *peer, const struct conn_handler **handler,
         void **session, struct slice *refusal);
     void *arg;
+    /* Said on plain ports to an address that has its fill of connections; may be empty. */
+    struct slice too_many;
 };
 
 /* Reactor. */
@@ -45,6 +47,9 @@ void listener_stop(struct listener *l);
 /* Process-wide limit per peer_network_key, any thread. listener does this; tests look. 0: no limit.
  */
 void listen_set_limit(unsigned connections_per_address);
+/* Process-wide, any thread: who else than loopback and unix sockets may open connections on "proxy"
+ * ports. False: more than 256. */
+bool listen_set_proxies(const struct peer_network *networks, size_t n);
 /* Reactor: how many conns live here; calls fn for each (drain, session list). */
 size_t conn_count(void);
 void conn_each(void (*fn)(struct conn *c, void *arg), void *arg);

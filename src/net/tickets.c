@@ -1,9 +1,10 @@
-#include "net/tickets_private.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "net/tickets_private.h"
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 
 struct ticket_key {

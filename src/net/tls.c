@@ -52,8 +52,7 @@ static bool tls_name_matches(const char *pattern, struct slice name)
     if (!slice_starts(p, S("*.")))
         return slice_eq_nocase(p, name);
     size_t dot = slice_find(name, '.');
-    return dot != SLICE_NONE && dot > 0 &&
-           slice_eq_nocase(slice_from(p, 1), slice_from(name, dot));
+    return dot != SLICE_NONE && dot > 0 && slice_eq_nocase(slice_from(p, 1), slice_from(name, dot));
 }
 
 SSL_CTX *tls_server_choose(struct tls_server *t, const char *server_name)
@@ -162,7 +161,7 @@ static void tls_check_dates(struct tls_server *t, X509 *leaf, const char *name)
 
 static bool tls_refuse(char why[256], const char *name, const char *words)
 {
-    snprintf(why, 256, "%s%s%s", name ? name : "", name ? ": " : "", words);
+    snprintf(why, 256, "%.90s%s%.160s", name ? name : "", name ? ": " : "", words);
     return false;
 }
 

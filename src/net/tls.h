@@ -13,7 +13,9 @@ struct tls_certificate {
 };
 
 /* Any thread. Copies everything. NULL: why says what is wrong, in words for an administrator, with
- * the server_name. */
+ * the server_name. Otherwise why is empty or a warning (expired, expires soon): such a certificate
+ * is served all the same, and tls_server_publish logs it. Certificates of one server_name with keys
+ * of different kinds (RSA and ECDSA) are served side by side. */
 struct tls_server *tls_server_create(
     const struct tls_certificate *certificates, size_t n, char why[256]);
 struct tls_server *tls_server_retain(struct tls_server *t);
