@@ -75,6 +75,19 @@ enum wait event_wait(struct event *e, deadline until)
     return task_suspend(true, until);
 }
 
+void event_await(struct event *e)
+{
+    struct task *t = task_current();
+    assert(!e->waiter);
+    if (e->raised) {
+        e->raised = false;
+        return;
+    }
+    e->waiter = t;
+    t->waiter = &e->waiter;
+    task_suspend(false, DEADLINE_NEVER);
+}
+
 /* ---- gates ---- */
 
 /* Nobody waits while one is free. */
