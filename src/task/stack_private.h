@@ -4,7 +4,7 @@
 #include "task/context_private.h"
 #include "task/task.h"
 
-#if defined(TASK_SANITIZED) || defined(CONTEXT_ASAN) || defined(CONTEXT_TSAN)
+#ifdef TASK_SANITIZED /* by the build: any sanitizer */
 enum { STACK_SIZE = 256 << 10 };
 #else
 enum { STACK_SIZE = 64 << 10 };

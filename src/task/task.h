@@ -195,8 +195,8 @@ void task_yield(void);
 TASK_FN
 enum wait task_sleep(deadline until);
 /* Any of the armed events, or the deadline (a past one: only what is ready now). *events is 0
- * unless WAIT_OK; it may be NULL. WATCH_ERROR alone with a bad fd. No watcher on the fd meanwhile.
- */
+ * unless WAIT_OK; it may be NULL. A bad fd is ready, with WATCH_ERROR. No watcher on the fd
+ * meanwhile. */
 TASK_FN
 enum wait task_wait_fd(int fd, unsigned arm, unsigned *events, deadline until);
 
@@ -236,6 +236,6 @@ void gate_leave(struct gate *g);
 void task_forbid_suspend(void);
 void task_allow_suspend(void);
 /* Highest number of stack bytes any task has used so far (0 unless built with debug painting:
- * NDEBUG not defined). */
+ * NDEBUG not defined, no sanitizer). */
 size_t task_stack_high_water(void);
 size_t task_stacks_in_use(void);
