@@ -39,7 +39,10 @@ bool offload_start(const unsigned threads[OFFLOAD_CLASSES], size_t waiting)
 {
     for (unsigned c = 0; c < OFFLOAD_CLASSES; c++) {
         struct pool *p = &pools[c];
-        *p = (struct pool){.limit = waiting};
+        p->limit = waiting;
+        p->waiting = 0;
+        p->stopping = false;
+        p->threads = 0;
         pthread_mutex_init(&p->lock, NULL);
         pthread_cond_init(&p->more, NULL);
         list_init(&p->jobs);

@@ -1,6 +1,7 @@
 #include "task/reactor_private.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -142,7 +143,9 @@ void reactor_loop(struct reactor *r)
 
 bool reactor_init(struct reactor *r, unsigned index, size_t stacks)
 {
-    *r = (struct reactor){.index = index, .epoll = -1, .wake_fd = -1};
+    memset(r, 0, sizeof *r);
+    r->index = index;
+    r->epoll = r->wake_fd = -1;
     list_init(&r->runnable);
     list_init(&r->requests[TASK_NORMAL]);
     list_init(&r->requests[TASK_PREAUTH]);

@@ -62,11 +62,13 @@ static void advance(struct wheel *w, uint64_t to)
 
 void timer_wheel_init(struct wheel *w, int64_t now)
 {
-    *w = (struct wheel){.tick = (uint64_t)now >> WHEEL_TICK_SHIFT};
+    w->tick = (uint64_t)now >> WHEEL_TICK_SHIFT;
     list_init(&w->due);
-    for (unsigned l = 0; l < WHEEL_LEVELS; l++)
+    for (unsigned l = 0; l < WHEEL_LEVELS; l++) {
+        w->used[l] = 0;
         for (unsigned s = 0; s < WHEEL_SLOTS; s++)
             list_init(&w->slots[l][s]);
+    }
 }
 
 void timer_wheel_finish(struct wheel *w)
