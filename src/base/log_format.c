@@ -17,7 +17,8 @@ struct line {
 /* Adds all of s or, once something did not fit, nothing more. */
 static bool put(struct line *l, struct slice s)
 {
-    if (l->cut || s.n > LOG_LINE_MAX - CLOSING - l->n) {
+    /* n may stand in the closing part already: an ended quote. */
+    if (l->cut || l->n + s.n > LOG_LINE_MAX - CLOSING) {
         l->cut = true;
         return false;
     }

@@ -288,20 +288,26 @@ static void visit(struct load *l, config_setting_t *s, const char *group)
             visit(l, config_setting_get_elem(s, (unsigned)i), name);
 }
 
+/* A setting of the wrong type has no text. */
+static bool empty(const char *text)
+{
+    return !text || !*text;
+}
+
 /* What holds between settings. */
 static void check_whole(struct load *l)
 {
     const struct config *c = l->config;
-    if (!*c->hostname.text)
+    if (empty(c->hostname.text))
         problem(l, 0, "hostname is missing: hostname = \"mail.example.org\"");
-    if (!*c->data_dir.text)
+    if (empty(c->data_dir.text))
         problem(l, 0, "data_dir is missing: data_dir = \"/var/lib/barid\"");
     else if (c->data_dir.text[0] != '/')
         problem(l, c->data_dir.line, "data_dir must be an absolute path");
-    if (!*c->tls.certificate.text != !*c->tls.key.text)
+    if (empty(c->tls.certificate.text) != empty(c->tls.key.text))
         problem(l, c->tls.certificate.line + c->tls.key.line,
             "tls.certificate and tls.key belong together: set both or none");
-    if (*c->store_engine.text && strcmp(c->store_engine.text, "lmdb"))
+    if (!empty(c->store_engine.text) && strcmp(c->store_engine.text, "lmdb"))
         problem(l, c->store_engine.line, "store.engine: there is only \"lmdb\"");
 }
 

@@ -89,6 +89,24 @@ static void a_number_is_never_cut_in_half(void **state)
     }
 }
 
+static void no_length_of_a_value_passes_the_end(void **state)
+{
+    static char big[LOG_LINE_MAX], guarded[LOG_LINE_MAX + 64];
+    memset(big, ' ', sizeof big);
+    for (int json = 0; json < 2; json++) {
+        for (size_t n = 3800; n < LOG_LINE_MAX; n++) {
+            const struct log_field fields[] = {log_slice("a", slice(big, n)), log_text("b", " "),
+                log_text("c", " "), log_int("d", INT64_MIN)};
+            memset(guarded, '#', sizeof guarded);
+            size_t length = log_format_line(
+                guarded, json ? LOG_JSON : LOG_LOGFMT, WALL, LOG_INFO, "event", fields, 4);
+            assert_true(length <= LOG_LINE_MAX);
+            assert_int_equal(guarded[length - 1], '\n');
+            assert_int_equal(guarded[length], '#');
+        }
+    }
+}
+
 static void levels_are_parsed_and_filter(void **state)
 {
     enum log_level level = LOG_DEBUG;
@@ -239,6 +257,7 @@ int main(void)
         cmocka_unit_test(a_long_line_is_cut_and_well_formed),
         cmocka_unit_test(a_line_that_just_fits_is_not_cut),
         cmocka_unit_test(a_number_is_never_cut_in_half),
+        cmocka_unit_test(no_length_of_a_value_passes_the_end),
         cmocka_unit_test(levels_are_parsed_and_filter),
         cmocka_unit_test(lines_reach_the_descriptor_in_order),
         cmocka_unit_test(lost_lines_are_counted_and_told),
