@@ -7,14 +7,10 @@
 #pragma once
 #include "net/conn.h"
 #include "smtp/command.h"
+#include "smtp/dot.h"
 #include "smtp/reply.h"
 
 struct smtp_session; /* one connection */
-
-enum smtp_newline {
-    SMTP_NEWLINE_REFUSE,    /* a bare CR or LF: 550 5.6.0 after the real end */
-    SMTP_NEWLINE_NORMALISE, /* a bare CR or LF becomes CRLF */
-};
 
 enum smtp_sink {
     SMTP_SINK_OK,
@@ -28,7 +24,6 @@ struct smtp_body {
     bool too_big;      /* over message_size */
     bool nul;          /* a NUL byte */
     bool bare_newline; /* a CR or LF by itself */
-    bool eight_bit;    /* a byte above 0x7f */
     bool chunked;      /* came by BDAT */
 };
 

@@ -1,0 +1,93 @@
+/* MAIL, RCPT, RSET. */
+#include "smtp/session_private.h"
+
+#define EXCESS_UNPUNISHED 1000 /* recipients over the limit that are no error */
+
+static unsigned parameters(struct smtp_session *s)
+{
+    const struct smtp_hooks *h = s->service->hooks;
+    bool auth = h->mechanisms && h->mechanisms(s).n;
+    return SMTP_PARAM_SIZE | SMTP_PARAM_BODY | SMTP_PARAM_SMTPUTF8 |
+           (auth || s->authenticated ? SMTP_PARAM_AUTH : 0);
+}
+
+void smtp_envelope_offer(struct smtp_session *s, struct buffer *keywords)
+{
+    buffer_printf(
+        keywords, "SIZE %llu\n8BITMIME\nSMTPUTF8\n", (unsigned long long)smtp_session_limit(s));
+}
+
+void smtp_envelope_mail(struct smtp_session *s, const struct smtp_command *c)
+{
+    const struct smtp_service *v = s->service;
+    struct smtp_mail mail;
+    struct smtp_reply r = {0};
+    if (v->auth_required && !s->authenticated) { /* RFC 4954 §6 */
+        smtp_session_answer(s, 530, "5.7.0", "Authentication required");
+        return;
+    }
+    if (!smtp_command_mail(c->args, parameters(s), &mail, &r)) {
+        smtp_session_reply(s, &r);
+        return;
+    }
+    if (mail.size > smtp_session_limit(s)) { /* RFC 1870 §6.1 (2) */
+        smtp_session_answer(s, 552, "5.3.4", "Message too big");
+        return;
+    }
+    if (v->hooks->mail && !v->hooks->mail(s, &mail, &r)) {
+        smtp_session_reply(s, &r);
+        return;
+    }
+    s->stage = SMTP_STAGE_MAIL;
+    s->mail_utf8 = mail.utf8;
+    if (!r.code)
+        smtp_reply_set(&r, 250, "2.1.0", "Sender ok");
+    smtp_session_reply(s, &r);
+}
+
+/* RFC 5321 §4.5.3.1.10: the surplus comes again in a transaction of its own; who goes on and on
+ * gets slowed. */
+static void too_many(struct smtp_session *s, unsigned limit)
+{
+    struct smtp_reply r;
+    smtp_reply_set(&r, 452, "4.5.3", "Too many recipients; send the rest in another transaction");
+    if (s->tried > limit + EXCESS_UNPUNISHED)
+        smtp_session_error(s, &r);
+    else
+        smtp_session_reply(s, &r);
+}
+
+void smtp_envelope_rcpt(struct smtp_session *s, const struct smtp_command *c)
+{
+    const struct smtp_service *v = s->service;
+    struct smtp_rcpt rcpt;
+    struct smtp_reply r = {0};
+    unsigned limit = v->recipients ? v->recipients : 1000;
+    if (!smtp_command_rcpt(c->args, 0, s->mail_utf8, &rcpt, &r)) {
+        smtp_session_reply(s, &r);
+        return;
+    }
+    if (s->tried < UINT32_MAX)
+        s->tried++;
+    if (s->accepted >= limit) {
+        too_many(s, limit);
+        return;
+    }
+    if (v->hooks->rcpt && !v->hooks->rcpt(s, &rcpt, &r)) {
+        if (v->lmtp) /* the client knows its recipients from us: no guessing */
+            smtp_session_say(s, &r);
+        else
+            smtp_session_reply(s, &r);
+        return;
+    }
+    s->accepted++;
+    if (!r.code)
+        smtp_reply_set(&r, 250, "2.1.5", "Recipient ok");
+    smtp_session_reply(s, &r);
+}
+
+void smtp_envelope_rset(struct smtp_session *s, const struct smtp_command *c)
+{
+    smtp_session_reset(s);
+    smtp_session_answer(s, 250, "2.0.0", "Ok");
+}
