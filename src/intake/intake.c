@@ -1,0 +1,108 @@
+#include "intake/intake.h"
+#include "intake/session_private.h"
+#include <stdlib.h>
+
+static bool on_connect(struct smtp_session *s, struct smtp_reply *reply)
+{
+    struct intake_session *t = calloc(1, sizeof *t);
+    if (!t) {
+        smtp_reply_set(
+            reply, 421, "4.3.2", "%s Out of memory, try again later", smtp_service(s)->hostname);
+        return false;
+    }
+    t->options = smtp_arg(s);
+    t->smtp = s;
+    smtp_set_state(s, t);
+    intake_journal_connected(t);
+    return true;
+}
+
+static bool on_mail(struct smtp_session *s, const struct smtp_mail *mail, struct smtp_reply *reply)
+{
+    struct intake_session *t = intake_of(s);
+    const struct smtp_path *p = &mail->sender;
+    size_t n = 0;
+    t->announced = mail->size;
+    t->utf8 = mail->utf8;
+    t->recipient[0] = t->id[0] = '\0';
+    if (!p->null) {
+        memcpy(t->sender, p->local, p->local_n);
+        n = p->local_n;
+        t->sender[n++] = '@';
+        memcpy(t->sender + n, p->domain, p->domain_n);
+        n += p->domain_n;
+    }
+    t->sender[n] = '\0';
+    return true;
+}
+
+static bool on_rcpt(struct smtp_session *s, const struct smtp_rcpt *rcpt, struct smtp_reply *reply)
+{
+    struct intake_session *t = intake_of(s);
+    bool ok = intake_recipients_add(t, rcpt, reply);
+    if (!ok)
+        intake_journal_rcpt(t, &rcpt->recipient, reply);
+    return ok;
+}
+
+static void on_reset(struct smtp_session *s)
+{
+    struct intake_session *t = intake_of(s);
+    intake_recipients_reset(t);
+    spool_destroy(t->spool);
+    t->spool = NULL;
+}
+
+static void on_closed(struct smtp_session *s, enum conn_end why)
+{
+    struct intake_session *t = intake_of(s);
+    if (!t)
+        return;
+    intake_journal_closed(t, why);
+    free(t);
+}
+
+static const struct smtp_hooks mx_hooks = {
+    .connect = on_connect,
+    .mail = on_mail,
+    .rcpt = on_rcpt,
+    .body_begin = intake_receive_begin,
+    .body_write = intake_receive_write,
+    .body_end = intake_receive_end,
+    .reset = on_reset,
+    .closed = on_closed,
+};
+
+static const struct smtp_hooks lmtp_hooks = {
+    .connect = on_connect,
+    .mail = on_mail,
+    .rcpt = on_rcpt,
+    .body_begin = intake_receive_begin,
+    .body_write = intake_receive_write,
+    .body_end = intake_receive_end,
+    .outcome = intake_receive_outcome,
+    .reset = on_reset,
+    .closed = on_closed,
+};
+
+void intake_mx(const struct intake_options *options, struct smtp_service *service)
+{
+    *service = (struct smtp_service){
+        .protocol = "smtp",
+        .hostname = options->hostname,
+        .hooks = &mx_hooks,
+        .arg = (void *)options,
+        .starttls = options->starttls,
+        .newline = options->newline,
+        .message_size = options->message_size,
+    };
+}
+
+void intake_lmtp(const struct intake_options *options, struct smtp_service *service)
+{
+    intake_mx(options, service);
+    service->protocol = "lmtp";
+    service->hooks = &lmtp_hooks;
+    service->lmtp = true;
+    service->newline = SMTP_NEWLINE_NORMALISE;
+}

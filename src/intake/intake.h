@@ -1,0 +1,32 @@
+/* Everything that is decided before 250: the hooks for MX and for LMTP.
+ *
+ * At RCPT: existence, who is ours, disabled accounts, quota against SIZE= (the bytes are held until
+ * the transaction ends). After the body: the message is refused for all or stored for all; when it
+ * is stored it is durable in every mailbox before the reply leaves. LMTP gets an outcome for each
+ * recipient. */
+#pragma once
+#include "directory/directory.h"
+#include "smtp/server.h"
+#include "store/engine.h"
+
+/* Distinct local accounts of a transaction; its first RCPT may pass it. */
+#define INTAKE_ACCOUNTS_MAX 100
+/* Accounts over all RCPT of a transaction, repeats counted. */
+#define INTAKE_MEMBERS_MAX 10000
+/* Received fields (RFC 5321 §6.3). */
+#define INTAKE_RECEIVED_MAX 100
+#define INTAKE_HEADER_MAX   ((uint64_t)2 * 1024 * 1024)
+
+struct intake_options {
+    struct store *store;
+    struct directory *directory;
+    int tmp_dir; /* for spool files; -1 with the memory engine */
+    const char *hostname;
+    uint64_t message_size;     /* 0: 50 MB */
+    enum smtp_newline newline; /* of MX; LMTP always normalises */
+    bool starttls;
+};
+
+/* Fills in a service for listeners. options and what they point at outlive its sessions. */
+void intake_mx(const struct intake_options *options, struct smtp_service *service);
+void intake_lmtp(const struct intake_options *options, struct smtp_service *service);

@@ -1,0 +1,85 @@
+/* What the log and the metrics tell of intake. Lines are tied by conn and, for a message, id. */
+#include "base/log.h"
+#include "base/metrics.h"
+#include "intake/session_private.h"
+
+METRIC(mx_accepted, METRIC_COUNTER, "barid_messages_accepted_total", "protocol=\"smtp\"",
+    "Messages taken and stored")
+METRIC(lmtp_accepted, METRIC_COUNTER, "barid_messages_accepted_total", "protocol=\"lmtp\"",
+    "Messages taken and stored")
+METRIC(mx_refused, METRIC_COUNTER, "barid_messages_refused_total", "protocol=\"smtp\"",
+    "Messages refused after their body")
+METRIC(lmtp_refused, METRIC_COUNTER, "barid_messages_refused_total", "protocol=\"lmtp\"",
+    "Messages refused after their body")
+METRIC(rcpt_refused, METRIC_COUNTER, "barid_recipients_refused_total", "", "RCPT refused")
+METRIC(bytes_accepted, METRIC_COUNTER, "barid_message_bytes_accepted_total", "",
+    "Bytes of messages taken and stored")
+
+static struct log_field conn_field(const struct intake_session *t)
+{
+    return log_int("conn", (int64_t)conn_id(smtp_conn(t->smtp)));
+}
+
+void intake_journal_connected(const struct intake_session *t)
+{
+    struct conn *c = smtp_conn(t->smtp);
+    log_info("connected", conn_field(t), log_text("protocol", smtp_service(t->smtp)->protocol),
+        log_text("peer", conn_peer(c)->address), log_int("port", conn_peer(c)->port));
+}
+
+void intake_journal_closed(const struct intake_session *t, enum conn_end why)
+{
+    static const char *const words[] = {
+        [CONN_END_PEER] = "the peer closed",
+        [CONN_END_SELF] = "done",
+        [CONN_END_TIMEOUT] = "timeout",
+        [CONN_END_TLS] = "TLS failure",
+        [CONN_END_SLOW] = "too slow",
+        [CONN_END_OVERFLOW] = "input overflow",
+    };
+    log_info("disconnected", conn_field(t), log_text("reason", words[why]),
+        log_int("accepted", (int64_t)t->accepted), log_int("refused", (int64_t)t->refused));
+}
+
+static struct slice path_text(const struct smtp_path *path, struct buffer *text)
+{
+    buffer_init(text, SMTP_PATH_TEXT);
+    smtp_path_write(path, text);
+    return buffer_slice(text);
+}
+
+void intake_journal_rcpt(const struct intake_session *t, const struct smtp_path *recipient,
+    const struct smtp_reply *reply)
+{
+    metric_add(&rcpt_refused, 1);
+    if (!log_enabled(LOG_INFO))
+        return;
+    struct buffer text;
+    struct slice to = path_text(recipient, &text);
+    log_info("recipient refused", conn_field(t),
+        log_text("peer", conn_peer(smtp_conn(t->smtp))->address), log_text("from", t->sender),
+        log_slice("to", to), log_int("code", reply->code), log_text("status", reply->enhanced),
+        log_text("reason", reply->text));
+    buffer_finish(&text);
+}
+
+void intake_journal_message(struct intake_session *t, uint64_t size, const struct smtp_reply *reply)
+{
+    bool lmtp = smtp_service(t->smtp)->lmtp, ok = smtp_reply_ok(reply);
+    metric_add(
+        ok ? (lmtp ? &lmtp_accepted : &mx_accepted) : (lmtp ? &lmtp_refused : &mx_refused), 1);
+    if (ok) {
+        t->accepted++;
+        metric_add(&bytes_accepted, (int64_t)size);
+    } else {
+        t->refused++;
+    }
+    const char *event = ok ? "accepted" : reply->code ? "refused" : "outcome unknown";
+    log_info(event, conn_field(t), log_text("id", t->id),
+        log_text("peer", conn_peer(smtp_conn(t->smtp))->address),
+        log_text("helo", smtp_helo(t->smtp)), log_text("from", t->sender),
+        log_text("to", t->recipient), log_int("recipients", t->rcpt_n),
+        log_int("accounts", t->account_n), log_int("size", (int64_t)size),
+        log_int("code", reply->code), log_text("status", reply->enhanced),
+        log_text("reason", reply->code ? reply->text : "the store does not know"));
+}

@@ -1,0 +1,119 @@
+/* The body: into the spool, then into the mailboxes. */
+#include "base/log.h"
+#include "delivery/local.h"
+#include "intake/session_private.h"
+#include <stdlib.h>
+
+#define FEW 4 /* accounts that are delivered to without an allocation */
+
+static void spool_ready(void *arg)
+{
+    struct intake_session *t = arg;
+    smtp_body_resume(t->smtp);
+}
+
+bool intake_receive_begin(struct smtp_session *s, struct smtp_reply *reply)
+{
+    struct intake_session *t = intake_of(s);
+    const struct spool_options options = {
+        .tmp_dir = t->options->tmp_dir, .ready = spool_ready, .arg = t};
+    t->spool = spool_create(&options);
+    if (!t->spool) {
+        intake_verdict_spool(true, reply);
+        return false;
+    }
+    scan_init(&t->scan);
+    intake_trace_id(t->id);
+    return true;
+}
+
+/* A spool that has failed takes no more; the body is read to its end all the same. */
+enum smtp_sink intake_receive_write(struct smtp_session *s, struct slice bytes)
+{
+    struct intake_session *t = intake_of(s);
+    scan_feed(&t->scan, bytes);
+    return spool_write(t->spool, bytes) == SPOOL_WAIT ? SMTP_SINK_WAIT : SMTP_SINK_OK;
+}
+
+/* ---- storing ---- */
+
+/* One intent for all; outcomes go back to the accounts. */
+TASK_FN
+static enum outcome store(
+    struct intake_session *t, struct delivery_message *m, struct delivery_recipient *list)
+{
+    size_t n = 0;
+    for (uint32_t i = 0; i < t->account_n; i++)
+        if (t->accounts[i].deliver)
+            list[n++] = (struct delivery_recipient){.account = t->accounts[i].id};
+    enum outcome o = delivery_local(t->options->store, m, list, n, deadline_in(INTAKE_DELIVERY));
+    n = 0;
+    for (uint32_t i = 0; i < t->account_n; i++)
+        if (t->accounts[i].deliver)
+            t->accounts[i].outcome = list[n++].outcome;
+    return o;
+}
+
+TASK_FN
+static enum outcome deliver(struct intake_session *t, struct slice head, int64_t now)
+{
+    struct delivery_recipient few[FEW], *list = few;
+    struct delivery_message m = {.head = head, .body = t->spool, .now = now};
+    if (t->account_n > FEW && !(list = calloc(t->account_n, sizeof *list)))
+        return OUTCOME_FAILED;
+    enum outcome o = store(t, &m, list);
+    if (list != few)
+        free(list);
+    return o;
+}
+
+/* Fills *reply; 2yz when the message is kept. */
+TASK_FN
+static void decide(struct intake_session *t, struct smtp_reply *reply)
+{
+    struct buffer head;
+    int64_t now = clock_wall();
+    if (spool_end(t->spool, deadline_in(INTAKE_DELIVERY)) != OUTCOME_DONE) {
+        log_warn("spool failed", log_int("conn", (int64_t)conn_id(smtp_conn(t->smtp))),
+            log_text("id", t->id), log_text("reason", spool_error(t->spool)));
+        intake_verdict_spool(spool_no_space(t->spool), reply);
+        return;
+    }
+    scan_end(&t->scan);
+    if (!intake_verdict_content(&t->scan, reply))
+        return;
+    if (!intake_trace_head(t, now, &head))
+        intake_verdict_spool(true, reply);
+    else if (intake_recipients_fit(t, head.n + spool_size(t->spool), reply))
+        intake_verdict_stored(deliver(t, buffer_slice(&head), now), t->id, reply);
+    buffer_finish(&head);
+}
+
+void intake_receive_end(
+    struct smtp_session *s, const struct smtp_body *body, struct smtp_reply *reply)
+{
+    struct intake_session *t = intake_of(s);
+    if (!reply->code)
+        decide(t, reply);
+    intake_journal_message(t, body->received, reply);
+}
+
+/* ---- LMTP: one outcome each ---- */
+
+void intake_receive_outcome(struct smtp_session *s, unsigned index, struct smtp_reply *reply)
+{
+    const struct intake_session *t = intake_of(s);
+    const struct intake_rcpt *r = &t->rcpts[index];
+    enum quota_answer answer = QUOTA_OK;
+    bool stored = false, tried = false;
+    for (uint32_t i = 0; i < r->n; i++) {
+        const struct intake_account *a = &t->accounts[t->members[r->first + i]];
+        tried |= a->deliver;
+        stored |= a->deliver && a->outcome == OUTCOME_DONE;
+        answer = a->answer;
+    }
+    if (!tried)
+        intake_verdict_quota(answer, reply);
+    else if (!stored) /* an intent that is done leaves out only those that are gone */
+        intake_verdict_stored(OUTCOME_REFUSED, t->id, reply);
+}

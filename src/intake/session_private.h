@@ -1,0 +1,93 @@
+/* What intake knows of a connection and of the transaction under way. */
+#pragma once
+#include "intake/intake.h"
+#include "mailbox/quota.h"
+#include "message/scan.h"
+#include "store/spool.h"
+
+#define INTAKE_ID      16 /* letters and digits of a message's id */
+#define INTAKE_ADDRESS (SMTP_PATH_MAX + 1 + SMTP_DOMAIN_MAX)
+/* A store that does not answer in this time is busy. */
+#define INTAKE_LOOKUP   (10 * CLOCK_SEC)
+#define INTAKE_DELIVERY (60 * CLOCK_SEC)
+
+struct intake_account {
+    uint64_t id, quota;
+    bool exempt; /* reached as postmaster: takes mail over quota */
+    bool deliver;
+    enum quota_answer answer;
+    enum outcome outcome;
+    struct quota_hold hold;
+};
+
+/* An accepted RCPT: members[first .. first + n] are indexes of accounts. */
+struct intake_rcpt {
+    uint32_t first, n;
+};
+
+struct intake_session {
+    const struct intake_options *options;
+    struct smtp_session *smtp;
+    uint64_t accepted, refused; /* messages, for the last log line */
+    /* the transaction */
+    uint64_t announced; /* SIZE= */
+    bool utf8;
+    bool single; /* all RCPT so far named the same address */
+    char id[INTAKE_ID + 1];
+    char sender[INTAKE_ADDRESS + 1];    /* local@domain, local unquoted; "" for <> */
+    char recipient[INTAKE_ADDRESS + 1]; /* of the first RCPT */
+    struct intake_account *accounts;
+    struct intake_rcpt *rcpts;
+    uint32_t *members;
+    uint32_t account_n, account_room, rcpt_n, rcpt_room, member_n, member_room;
+    struct spool *spool;
+    struct scan scan;
+};
+
+static inline struct intake_session *intake_of(const struct smtp_session *s)
+{
+    return smtp_state(s);
+}
+
+/* recipients.c */
+TASK_FN
+bool intake_recipients_add(
+    struct intake_session *t, const struct smtp_rcpt *rcpt, struct smtp_reply *reply);
+/* The true size is known: asks again who has room for it. False: nobody has; *reply. Otherwise
+ * `deliver` of the accounts is set. */
+TASK_FN
+bool intake_recipients_fit(struct intake_session *t, uint64_t size, struct smtp_reply *reply);
+/* Gives back what is held; forgets all. */
+void intake_recipients_reset(struct intake_session *t);
+
+/* trace.c */
+struct buffer;
+void intake_trace_id(char id[INTAKE_ID + 1]);
+/* Return-Path and Received, for the front of the message. False: out of memory. */
+bool intake_trace_head(const struct intake_session *t, int64_t now, struct buffer *head);
+
+/* receive.c */
+TASK_FN
+bool intake_receive_begin(struct smtp_session *s, struct smtp_reply *reply);
+enum smtp_sink intake_receive_write(struct smtp_session *s, struct slice bytes);
+TASK_FN
+void intake_receive_end(
+    struct smtp_session *s, const struct smtp_body *body, struct smtp_reply *reply);
+void intake_receive_outcome(struct smtp_session *s, unsigned index, struct smtp_reply *reply);
+
+/* verdict.c: pure, from facts to replies. */
+bool intake_verdict_content(const struct scan *facts, struct smtp_reply *reply);
+void intake_verdict_spool(bool no_space, struct smtp_reply *reply);
+void intake_verdict_quota(enum quota_answer answer, struct smtp_reply *reply);
+/* UNKNOWN: code 0. */
+void intake_verdict_stored(enum outcome outcome, const char *id, struct smtp_reply *reply);
+void intake_verdict_resolved(
+    enum directory_resolved resolved, struct slice domain, bool lmtp, struct smtp_reply *reply);
+
+/* journal.c: log lines and metrics */
+void intake_journal_connected(const struct intake_session *t);
+void intake_journal_closed(const struct intake_session *t, enum conn_end why);
+void intake_journal_rcpt(const struct intake_session *t, const struct smtp_path *recipient,
+    const struct smtp_reply *reply);
+void intake_journal_message(
+    struct intake_session *t, uint64_t size, const struct smtp_reply *reply);
