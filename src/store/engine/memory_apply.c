@@ -129,7 +129,7 @@ enum outcome memory_apply_one(
     bool unknown = may_be_unknown && memory_chance(ms, ms->options.unknown_one_in);
     if (unknown && memory_chance(ms, 2))
         return OUTCOME_UNKNOWN;
-    if (!memory_step(ms) || !memory_apply_set(ms, m->partition, m->id))
+    if (!memory_commit_step(ms) || !memory_apply_set(ms, m->partition, m->id))
         return OUTCOME_UNKNOWN;
     memory_apply_notify(ms, m->partition);
     return unknown ? OUTCOME_UNKNOWN : OUTCOME_DONE;

@@ -206,7 +206,7 @@ static bool apply_row(struct memory_store *ms, const struct memory_node *node)
     if ((part ? part->version : 0) != version)
         return true; /* done before the crash */
     unplan_set(ms, row);
-    if (!memory_step(ms) || !memory_apply_set(ms, p, id))
+    if (!memory_commit_step(ms) || !memory_apply_set(ms, p, id))
         return false;
     memory_apply_notify(ms, p);
     return true;
@@ -219,7 +219,7 @@ static bool finish_rows(struct memory_store *ms)
     for (; node; node = memory_map_next(node))
         if (!apply_row(ms, node))
             return false;
-    if (!memory_step(ms))
+    if (!memory_commit_step(ms))
         return false;
     pthread_rwlock_wrlock(&ms->rows);
     if (queue)
@@ -248,7 +248,7 @@ static enum outcome carry_out(struct memory_store *ms, const struct plan *plans,
     bool unknown = memory_chance(ms, ms->options.unknown_one_in);
     if (unknown && memory_chance(ms, 2))
         return OUTCOME_UNKNOWN;
-    if (!memory_step(ms) || !write_rows(ms, plans, n))
+    if (!memory_commit_step(ms) || !write_rows(ms, plans, n))
         return OUTCOME_UNKNOWN;
     if (!unknown)
         return finish_rows(ms) ? OUTCOME_DONE : OUTCOME_UNKNOWN;

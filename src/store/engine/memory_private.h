@@ -51,6 +51,13 @@ struct memory_job {
     uint64_t *version;
 };
 
+struct memory_post {
+    struct memory_job job; /* first */
+    store_mutate_fn fn;
+    size_t arg_n;
+    _Alignas(16) char arg[STORE_POST_MAX];
+};
+
 /* Locks, taken in this order: rows, blob_lock. queue_lock is never held with another. */
 struct memory_store {
     struct store base;
@@ -91,8 +98,13 @@ static inline struct memory_store *memory_of(struct store *s)
 /* Harsh mode: true once in so many times. Any thread. */
 bool memory_chance(struct memory_store *ms, unsigned one_in);
 uint64_t memory_draw(struct memory_store *ms, uint64_t below);
+
+/* ---- memory_commit.c ---- */
+
+/* The committer: arg is the store; ends when the store is closing and all is done. */
+void *memory_commit_thread(void *arg);
 /* One step towards the crash of memory_crash_after. False: we are dead. */
-bool memory_step(struct memory_store *ms);
+bool memory_commit_step(struct memory_store *ms);
 
 /* ---- memory_view.c ---- */
 
