@@ -133,10 +133,10 @@ static void high_water(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(high_water), /* before the others fill stacks */
         cmocka_unit_test(pool),
         cmocka_unit_test(limits),
         cmocka_unit_test(overflow_hits_the_guard),
-        cmocka_unit_test(high_water),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
