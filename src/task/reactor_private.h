@@ -72,6 +72,8 @@ enum wait task_suspend(bool cancellable, deadline until);
 void task_wake(struct task *t, enum wait outcome);
 /* The task that calls; aborts when there is none. */
 struct task *task_current(void);
+/* A bug of the caller that would hang or corrupt: one line on stderr and the end of the process. */
+_Noreturn void task_die(const char *text);
 
 /* The runtime counts what may still cause work: reactors that are awake or have live tasks, and
  * inboxes that are not empty. At zero all is over. */

@@ -1,5 +1,4 @@
 #include "task/reactor_private.h"
-#include <assert.h>
 #include <stdlib.h>
 
 struct child {
@@ -47,7 +46,8 @@ bool scope_spawn(struct scope *s, enum task_class class, void (*fn)(void *), voi
 void scope_close(struct scope *s)
 {
     struct task *self = task_current();
-    assert(!s->closer && self->scope != s);
+    if (s->closer || self->scope == s)
+        task_die("a scope is closed twice or by its own child");
     s->closing = true;
     list_for_safe(&s->tasks, node)
     {

@@ -1,6 +1,7 @@
 #include "task/reactor_private.h"
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -8,13 +9,11 @@ static _Thread_local unsigned forbidden;
 
 /* ---- running and waiting ---- */
 
-static void die(const char *text, size_t length)
+void task_die(const char *text)
 {
-    ssize_t n = write(STDERR_FILENO, text, length);
-    (void)n;
+    dprintf(STDERR_FILENO, "barid: %s\n", text);
     abort();
 }
-#define DIE(text) die("barid: " text "\n", sizeof("barid: " text "\n") - 1)
 
 struct task *task_self(void)
 {
@@ -25,7 +24,7 @@ struct task *task_current(void)
 {
     struct task *t = task_self();
     if (!t)
-        DIE("waiting outside of a task");
+        task_die("waiting outside of a task");
     return t;
 }
 
@@ -44,7 +43,7 @@ void task_allow_suspend(void)
 static void leave(struct task *t)
 {
     if (forbidden)
-        DIE("a task waits where waiting is forbidden");
+        task_die("a task waits where waiting is forbidden");
     int kept = errno;
     context_jump(&t->stack->context, &t->reactor->loop);
     errno = kept;
@@ -121,7 +120,7 @@ static void run(struct context *c)
     struct task *t = reactor_here->current;
     t->fn(t->arg);
     if (forbidden)
-        DIE("a task ends where waiting is forbidden");
+        task_die("a task ends where waiting is forbidden");
     t->ended = true;
 }
 

@@ -1,5 +1,4 @@
 #include "task/reactor_private.h"
-#include <assert.h>
 #include <errno.h>
 
 enum wait task_sleep(deadline until)
@@ -37,7 +36,8 @@ enum wait task_wait_fd(int fd, unsigned arm, unsigned *events, deadline until)
         watcher_stop(&wait.watcher);
     } else {
         /* A file is always ready (EPERM); else the caller's next call on the fd tells. */
-        assert(errno != EEXIST);
+        if (errno == EEXIST)
+            task_die("two wait for one descriptor");
         wait.events = errno == EPERM ? arm : arm | WATCH_ERROR;
     }
     if (events)
@@ -63,7 +63,8 @@ void event_raise(struct event *e)
 enum wait event_wait(struct event *e, deadline until)
 {
     struct task *t = task_current();
-    assert(!e->waiter);
+    if (e->waiter)
+        task_die("two wait for one event");
     if (task_cancelled())
         return WAIT_CANCELLED;
     if (e->raised) {
@@ -78,7 +79,8 @@ enum wait event_wait(struct event *e, deadline until)
 void event_await(struct event *e)
 {
     struct task *t = task_current();
-    assert(!e->waiter);
+    if (e->waiter)
+        task_die("two wait for one event");
     if (e->raised) {
         e->raised = false;
         return;

@@ -188,6 +188,49 @@ static void suspend_in_timer(void *arg)
     task_sleep(deadline_in(CLOCK_SEC));
 }
 
+static struct event contended;
+static struct scope owner;
+
+static void wait_forever(void *arg)
+{
+    event_wait(&contended, DEADLINE_NEVER);
+}
+
+static void wait_twice(void *arg)
+{
+    scope_init(&owner);
+    scope_spawn(&owner, TASK_NORMAL, wait_forever, NULL);
+    scope_spawn(&owner, TASK_NORMAL, wait_forever, NULL);
+    task_sleep(deadline_in(CLOCK_SEC));
+}
+
+static void wait_fd_forever(void *arg)
+{
+    task_wait_fd(*(int *)arg, WATCH_READ, NULL, DEADLINE_NEVER);
+}
+
+static void wait_fd_twice(void *arg)
+{
+    int fds[2];
+    CHECK(pipe(fds) == 0);
+    scope_init(&owner);
+    scope_spawn(&owner, TASK_NORMAL, wait_fd_forever, &fds[0]);
+    scope_spawn(&owner, TASK_NORMAL, wait_fd_forever, &fds[0]);
+    task_sleep(deadline_in(CLOCK_SEC));
+}
+
+static void close_own(void *arg)
+{
+    scope_close(arg);
+}
+
+static void close_inside(void *arg)
+{
+    scope_init(&owner);
+    scope_spawn(&owner, TASK_NORMAL, close_own, &owner);
+    task_sleep(deadline_in(CLOCK_SEC));
+}
+
 static void expect_abort(void (*fn)(void *))
 {
     pid_t pid = fork();
@@ -205,11 +248,14 @@ static void expect_abort(void (*fn)(void *))
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
-static void forbidden_waits_abort(void **state)
+static void bugs_abort(void **state)
 {
     expect_abort(suspend_forbidden);
     expect_abort(end_forbidden);
     expect_abort(suspend_in_timer);
+    expect_abort(wait_twice);
+    expect_abort(wait_fd_twice);
+    expect_abort(close_inside);
 }
 
 static void allowed(void *arg)
@@ -230,7 +276,7 @@ int main(void)
         cmocka_unit_test(thousands_take_turns),
         cmocka_unit_test(preauth_gets_a_quarter),
         cmocka_unit_test(stacks_are_shared_out),
-        cmocka_unit_test(forbidden_waits_abort),
+        cmocka_unit_test(bugs_abort),
         cmocka_unit_test(allowed_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
