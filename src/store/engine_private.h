@@ -153,6 +153,9 @@ struct store_rows {
         struct slice *key, struct slice *value);
     /* The row behind the one that seek or next gave last in this slot. */
     bool (*next)(struct store_view *v, unsigned slot, struct slice *key, struct slice *value);
+    /* NULL, or called when the mutation has put or deleted something: takes back every slice that
+     * was handed out and forgets all slots. */
+    void (*wrote)(struct store_view *v);
 };
 
 /* A cursor's place in the committed rows: the next row that has not been given yet. Cursors beyond

@@ -38,14 +38,25 @@ struct store_view *store_txn_view(struct store_txn *t)
     return &t->view;
 }
 
+static void wrote(struct store_view *v)
+{
+    if (!v->rows->wrote)
+        return;
+    for (unsigned i = 0; i < STORE_CURSORS_MAX; i++)
+        v->slots[i].at = SLOT_NOWHERE;
+    v->rows->wrote(v);
+}
+
 void store_put(struct store_txn *t, struct slice key, struct slice value)
 {
     writeset_put(t->view.set, key, value);
+    wrote(&t->view);
 }
 
 void store_del(struct store_txn *t, struct slice key)
 {
     writeset_del(t->view.set, key);
+    wrote(&t->view);
 }
 
 void store_retain(struct store_txn *t, store_blob_id blob)

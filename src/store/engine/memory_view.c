@@ -67,16 +67,8 @@ static bool rows_next(struct store_view *v, unsigned slot, struct slice *key, st
     return give_row(v, slot, node ? memory_map_next(node) : NULL, key, value);
 }
 
-static const struct store_rows memory_rows = {rows_get, rows_seek, rows_next};
-
-static void look_start(
-    struct look *look, const struct memory_store *ms, const struct memory_partition *part)
-{
-    *look = (struct look){.rows = part ? &part->rows : NULL, .harsh = ms->options.harsh};
-}
-
 /* What the fn kept a pointer to must not look right any more. */
-static void look_end(struct look *look)
+static void take_back(struct look *look)
 {
     while (look->copies) {
         struct copy *copy = look->copies;
@@ -87,6 +79,19 @@ static void look_end(struct look *look)
     }
 }
 
+static void rows_wrote(struct store_view *v)
+{
+    take_back(v->engine);
+}
+
+static const struct store_rows memory_rows = {rows_get, rows_seek, rows_next, rows_wrote};
+
+static void look_start(
+    struct look *look, const struct memory_store *ms, const struct memory_partition *part)
+{
+    *look = (struct look){.rows = part ? &part->rows : NULL, .harsh = ms->options.harsh};
+}
+
 static enum outcome read_once(struct memory_store *ms, store_partition p,
     const struct memory_partition *part, store_read_fn fn, void *arg)
 {
@@ -95,7 +100,7 @@ static enum outcome read_once(struct memory_store *ms, store_partition p,
     look_start(&look, ms, part);
     store_view_init(&view, &memory_rows, &look, p, part ? part->version : 0, NULL);
     enum outcome outcome = store_view_read(&view, fn, arg);
-    look_end(&look);
+    take_back(&look);
     return outcome;
 }
 
@@ -115,7 +120,7 @@ static enum outcome mutate_once(struct memory_store *ms, store_partition p,
     look_start(&look, ms, part);
     store_view_init(&txn.view, &memory_rows, &look, p, part ? part->version : 0, ms->set);
     enum outcome outcome = store_txn_run(&txn, fn, arg);
-    look_end(&look);
+    take_back(&look);
     return outcome;
 }
 
