@@ -127,7 +127,7 @@ enum outcome store_mutate(
     struct store *s, struct store_mutation *m, struct store_new_blob *blob, deadline until)
 {
     m->outcome = OUTCOME_FAILED;
-    if (store_failed(s) || !blob_within_limits(blob))
+    if (store_failed(s) || !blob_within_limits(blob) || clock_now() >= until)
         return OUTCOME_FAILED;
     return s->ops->mutate(s, m, 1, false, blob, until);
 }
@@ -161,7 +161,7 @@ enum outcome store_intent(struct store *s, struct store_mutation *destinations, 
         destinations[i].outcome = OUTCOME_FAILED;
     if (store_failed(s) || n == 0 || n > STORE_INTENT_MAX || !blob_within_limits(blob))
         return OUTCOME_FAILED;
-    if (n > 1 && !all_different(destinations, n))
+    if (clock_now() >= until || (n > 1 && !all_different(destinations, n)))
         return OUTCOME_FAILED;
     return s->ops->mutate(s, destinations, n, true, blob, until);
 }

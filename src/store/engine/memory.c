@@ -59,7 +59,7 @@ static enum outcome memory_mutate(struct store *s, struct store_mutation *m, siz
     struct memory_store *ms = memory_of(s);
     struct memory_job job = {
         .kind = MEMORY_MUTATE, .m = m, .n = n, .intent = intent, .result = OUTCOME_FAILED};
-    if (atomic_load(&ms->crashed) || clock_now() >= until)
+    if (atomic_load(&ms->crashed))
         return OUTCOME_FAILED;
     atomic_fetch_add(&ms->inside, 1);
     if (!blob || memory_blob_write(ms, blob, until) == OUTCOME_DONE) {
