@@ -9,7 +9,7 @@
 
 /* ---- lists in header fields ---- */
 
-#define ADDRESS_LIST_MAX 1000 /* entries of one field, group marks counted */
+#define ADDRESS_LIST_MAX 1000 /* of one field, beginnings of groups counted, their ends not */
 
 enum address_kind {
     ADDRESS_MAILBOX,
@@ -26,7 +26,8 @@ struct address {
     struct slice name;   /* display name, words joined by one blank, encoded words as they are;
                             without one the text of a last comment: a@b (Name) */
     struct slice route;  /* obsolete source route "@a,@b" */
-    struct slice local;  /* unquoted: may hold any byte but CR and LF */
+    struct slice local;  /* unquoted: may hold any byte but CR, LF, NUL; never NULL
+                            for a mailbox */
     struct slice domain; /* as written; a domain literal keeps its brackets */
     struct address *next;
 };
@@ -95,7 +96,7 @@ bool address_quote(struct slice local, struct buffer *to);
  * them. Since a domain never holds '@', it is split at the last one. Canonical text of canonical
  * text is the same. False: no such form, or it did not fit; what was added is taken back. */
 bool address_canonical(const struct address_spec *spec, struct buffer *to);
-/* The same for an unquoted local part alone (at most ADDRESS_LOCAL_MAX octets) ... */
+/* The same for an unquoted local part alone ... */
 bool address_canonical_local(struct slice local, struct buffer *to);
 /* ... and for a domain or literal alone. */
 bool address_canonical_domain(struct slice domain, struct buffer *to);

@@ -9,7 +9,8 @@
 bool compose_text(struct buffer *to, struct slice name, struct slice text);
 /* A structured value that is already in its form; only folded. Bytes outside ASCII pass. */
 bool compose_raw(struct buffer *to, struct slice name, struct slice value);
-/* One mailbox: display name (UTF-8, may be empty) and address (canonical or as written). */
+/* One mailbox: display name (UTF-8, may be empty) and address. Addresses are taken here as commands
+ * write them; of canonical text address_write makes that. */
 struct compose_mailbox {
     struct slice name, address;
 };
@@ -30,7 +31,7 @@ struct compose_received {
     struct slice protocol; /* "ESMTPSA" (RFC 3848, RFC 6531 §4.3), "LMTP" */
     struct slice tls;      /* "TLSv1.3 TLS_AES_256_GCM_SHA384": written as a comment */
     struct slice id;
-    struct slice recipient; /* canonical address; only when there is just one (RFC 5321 §7.2) */
+    struct slice recipient; /* only when there is just one (RFC 5321 §7.2) */
     int64_t seconds;
     int zone;
 };

@@ -43,7 +43,8 @@ struct mime_part {
 };
 
 struct mime {
-    struct mime_part *parts; /* parts[0] is the message; n is at least 1 */
+    struct mime_part *parts; /* parts[0] is the message, n is at least 1; in the order of a walk
+                                through the tree, children before siblings */
     uint32_t n;
     uint64_t size;  /* of the message */
     bool truncated; /* a limit was met */
@@ -60,9 +61,6 @@ const struct mime *mime_end(struct mime_parser *p);
 /* The three in one. NULL: no room. */
 const struct mime *mime_parse(struct slice message, struct arena *arena);
 
-/* The part in this order: the one after `part` in a walk through the tree, root first, children
- * before siblings; MIME_NONE at the end. */
-uint32_t mime_walk(const struct mime *mime, uint32_t part);
 static inline struct slice mime_header(const struct mime_part *part, struct slice message)
 {
     return slice_sub(message, part->header, part->body - part->header);

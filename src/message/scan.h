@@ -34,6 +34,7 @@ struct scan {
     uint64_t line; /* bytes of the line so far */
     bool cr;       /* the last byte was CR */
     char name[SCAN_NAME_MAX];
+    uint8_t name_n, name_state;
 };
 
 void scan_init(struct scan *s);

@@ -19,25 +19,27 @@ static inline bool transfer_encoded(enum transfer t)
     return t == TRANSFER_QUOTED_PRINTABLE || t == TRANSFER_BASE64;
 }
 
+#define TRANSFER_BLANKS_MAX 76
+#define TRANSFER_SLACK      (TRANSFER_BLANKS_MAX + 4)
+
 struct transfer_decoder {
     enum transfer transfer;
     bool bad; /* something was not right: bytes outside the alphabet, data behind the padding, a
                  broken =XX; decoding goes on as well as it can */
-    /* base64: bits of an unfinished group of four; quoted-printable: bytes that wait */
+    /* base64: an unfinished group of four characters */
     uint32_t bits;
-    unsigned bits_n;
-    bool padded;
-    bool soft; /* behind "=" and blanks */
-    size_t blanks;
-    char held[4];
-    unsigned held_n;
+    uint8_t group_n;
+    bool padded; /* "=" has been seen */
+    /* quoted-printable: bytes whose meaning depends on what follows */
+    uint8_t state, held_n;
+    char held[TRANSFER_SLACK];
 };
 
 void transfer_init(struct transfer_decoder *d, enum transfer transfer);
-/* Appends what these bytes decode to: never more than bytes.n + TRANSFER_SLACK. False: the buffer
- * is full. Blanks at the end of a quoted-printable line are dropped (RFC 2045 §6.7 (3)), at most
- * TRANSFER_SLACK - 4 of them: a longer run is data. */
-#define TRANSFER_SLACK 1024
+/* Appends what these bytes decode to: never more than bytes.n + TRANSFER_SLACK, and wants that much
+ * room. However the data is cut, the result is the same. False: the buffer is full. Blanks at the
+ * end of a quoted-printable line are dropped (RFC 2045 §6.7 (3)), at most TRANSFER_BLANKS_MAX: a
+ * longer run is data. */
 bool transfer_feed(struct transfer_decoder *d, struct slice bytes, struct buffer *to);
 /* The data is over: appends what waited. The decoder is as after init, but keeps `bad`. */
 bool transfer_end(struct transfer_decoder *d, struct buffer *to);

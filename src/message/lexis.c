@@ -1,0 +1,48 @@
+#include "message/lexis_private.h"
+
+size_t lexis_comment(struct slice s, size_t at)
+{
+    size_t depth = 0;
+    for (; at < s.n; at++) {
+        if (s.p[at] == '(')
+            depth++;
+        else if (s.p[at] == ')' && --depth == 0)
+            return at + 1;
+        else if (s.p[at] == '\\')
+            at++;
+    }
+    return s.n;
+}
+
+size_t lexis_cfws(struct slice s, size_t at)
+{
+    while (at < s.n) {
+        if (lexis_blank(s.p[at]))
+            at++;
+        else if (s.p[at] == '(')
+            at = lexis_comment(s, at);
+        else
+            break;
+    }
+    return at;
+}
+
+size_t lexis_quoted(struct slice s, size_t at)
+{
+    for (at++; at < s.n && s.p[at] != '"'; at++)
+        if (s.p[at] == '\\')
+            at++;
+    return at < s.n ? at : s.n;
+}
+
+size_t lexis_unquote(struct slice s, char *to)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '\\' && i + 1 < s.n)
+            i++;
+        if (s.p[i] != '\r' && s.p[i] != '\n')
+            to[n++] = s.p[i] ? s.p[i] : '?';
+    }
+    return n;
+}
