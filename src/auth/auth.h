@@ -31,6 +31,7 @@ const char *auth_result_name(enum auth_result r);
 
 struct auth_request {
     enum auth_protocol protocol;
+    const char *mechanism; /* for the log, static: "PLAIN", "USER"; NULL is fine */
     struct slice user;     /* the whole address */
     struct slice password; /* as it came; SASLprep is done here */
     struct slice authzid;  /* empty, or the same account (RFC 4616 §2) */
