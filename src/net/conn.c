@@ -1,4 +1,5 @@
 #include "net/conn_private.h"
+#include "net/limit_private.h"
 #include "net/listen.h"
 #include <assert.h>
 #include <stdatomic.h>

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "net/conn_private.h"
+#include "net/limit_private.h"
 #include "net/proxy_private.h"
 #include "net/tls_private.h"
 #include <stdlib.h>

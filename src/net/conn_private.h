@@ -8,7 +8,7 @@
  *   every state but RUNNING --abort, error, time--> CLOSED (RUNNING: when run has returned) */
 #pragma once
 #include "net/conn.h"
-#include "net/limit_private.h"
+#include "net/meter_private.h"
 #include "net/pool_private.h"
 
 enum conn_state {

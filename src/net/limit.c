@@ -1,7 +1,7 @@
 #include "base/hash.h"
+#include "base/metrics.h"
 #include "base/table.h"
 #include "net/limit_private.h"
-#include "net/listen.h"
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -121,9 +121,9 @@ void limit_give(uint64_t network)
     pthread_mutex_unlock(&shard->lock);
 }
 
-void listen_set_limit(unsigned connections_per_address)
+void limit_set(unsigned connections_per_network)
 {
-    atomic_store_explicit(&limit_per_network, connections_per_address, memory_order_relaxed);
+    atomic_store_explicit(&limit_per_network, connections_per_network, memory_order_relaxed);
 }
 
 /* ---- counters ---- */
@@ -139,41 +139,4 @@ void limit_refused(enum limit_reason reason)
 {
     static struct metric *const counters[] = {&refused_network, &refused_process, &refused_session};
     metric_add(counters[reason], 1);
-}
-
-#define METER(name_)                                                                               \
-    {                                                                                              \
-        .name = (name_),                                                                           \
-        .opened = {.name = "barid_connections_total",                                              \
-            .help = "Connections accepted",                                                        \
-            .labels = "listener=\"" name_ "\"",                                                    \
-            .kind = METRIC_COUNTER},                                                               \
-        .active = {.name = "barid_connections",                                                    \
-            .help = "Connections open now",                                                        \
-            .labels = "listener=\"" name_ "\"",                                                    \
-            .kind = METRIC_GAUGE},                                                                 \
-    }
-
-/* The last one takes all other names. */
-static struct meter meters[] = {METER("smtp"), METER("submission"), METER("submissions"),
-    METER("imap"), METER("imaps"), METER("pop3"), METER("pop3s"), METER("lmtp"), METER("metrics"),
-    METER("other")};
-
-#define METERS (sizeof meters / sizeof *meters)
-
-/* Metrics are registered before main. */
-__attribute__((constructor)) static void meters_register(void)
-{
-    for (size_t i = 0; i < METERS; i++) {
-        metrics_register(&meters[i].opened);
-        metrics_register(&meters[i].active);
-    }
-}
-
-struct meter *meter_of(const char *listener)
-{
-    size_t i = 0;
-    while (i + 1 < METERS && strcmp(meters[i].name, listener) != 0)
-        i++;
-    return &meters[i];
 }

@@ -1,8 +1,10 @@
-#include "net/listen.h"
+#include "net/limit_private.h"
+#include "net/listen_private.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -10,7 +12,8 @@
 
 #define LISTEN_BACKLOG 4096
 /* A peer that has vanished is noticed after this many seconds of silence and 5 probes. */
-#define LISTEN_KEEPALIVE 300
+#define LISTEN_KEEPALIVE   300
+#define LISTEN_PROXIES_MAX 256
 
 /* ---- addresses ---- */
 
@@ -183,4 +186,39 @@ void listen_name(int fd, char out[LISTEN_TEXT])
     peer_set(&p, (const struct sockaddr *)&addr, n);
     const char *form = p.addr.ss_family == AF_INET6 ? "[%s]:%u" : "%s:%u";
     snprintf(out, LISTEN_TEXT, form, p.address, p.port);
+}
+
+/* ---- settings of the process ---- */
+
+void listen_set_limit(unsigned connections_per_address)
+{
+    limit_set(connections_per_address);
+}
+
+static struct {
+    pthread_mutex_t lock;
+    size_t n;
+    struct peer_network networks[LISTEN_PROXIES_MAX];
+} proxies = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+bool listen_set_proxies(const struct peer_network *networks, size_t n)
+{
+    if (n > LISTEN_PROXIES_MAX)
+        return false;
+    pthread_mutex_lock(&proxies.lock);
+    if (n)
+        memcpy(proxies.networks, networks, n * sizeof *networks);
+    proxies.n = n;
+    pthread_mutex_unlock(&proxies.lock);
+    return true;
+}
+
+bool listen_is_proxy(const struct peer *p)
+{
+    bool listed = peer_loopback(p);
+    pthread_mutex_lock(&proxies.lock);
+    for (size_t i = 0; i < proxies.n && !listed; i++)
+        listed = peer_network_holds(&proxies.networks[i], p);
+    pthread_mutex_unlock(&proxies.lock);
+    return listed;
 }

@@ -1,8 +1,8 @@
 #include "base/log.h"
 #include "net/conn_private.h"
-#include "net/listen.h"
+#include "net/limit_private.h"
+#include "net/listen_private.h"
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -11,8 +11,7 @@
 /* How long accepting rests when the process has no more files. */
 #define ACCEPT_PAUSE (100 * CLOCK_MS)
 /* Idle strangers asked to leave in each such rest. */
-#define ACCEPT_SHED        16
-#define PROXY_NETWORKS_MAX 256
+#define ACCEPT_SHED 16
 
 struct listener {
     struct watcher watcher;
@@ -20,36 +19,6 @@ struct listener {
     struct listener_options options;
     bool stopping;
 };
-
-/* ---- who may speak the PROXY protocol ---- */
-
-static struct {
-    pthread_mutex_t lock;
-    size_t n;
-    struct peer_network networks[PROXY_NETWORKS_MAX];
-} proxies = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-bool listen_set_proxies(const struct peer_network *networks, size_t n)
-{
-    if (n > PROXY_NETWORKS_MAX)
-        return false;
-    pthread_mutex_lock(&proxies.lock);
-    if (n)
-        memcpy(proxies.networks, networks, n * sizeof *networks);
-    proxies.n = n;
-    pthread_mutex_unlock(&proxies.lock);
-    return true;
-}
-
-static bool accept_is_proxy(const struct peer *p)
-{
-    bool listed = peer_loopback(p);
-    pthread_mutex_lock(&proxies.lock);
-    for (size_t i = 0; i < proxies.n && !listed; i++)
-        listed = peer_network_holds(&proxies.networks[i], p);
-    pthread_mutex_unlock(&proxies.lock);
-    return listed;
-}
 
 /* ---- one connection ---- */
 
@@ -98,7 +67,7 @@ static void accept_one(struct listener *l, int fd, const struct sockaddr *from, 
     peer_set(&o.peer, from, n);
     /* The client behind a balancer is counted when its name is known. */
     bool counted = !o.proxy && limit_take(peer_network_key(&o.peer));
-    if (o.proxy && !accept_is_proxy(&o.peer)) {
+    if (o.proxy && !listen_is_proxy(&o.peer)) {
         limit_refused(LIMIT_POLICY);
         log_info("proxy header from an unlisted peer", log_text("listener", o.listener),
             log_text("peer", o.peer.address));
