@@ -247,7 +247,7 @@ static void run_abort(void *arg)
     k = client_open(&queued, (struct conn_options){0});
     queued.ended = &ended;
     CHECK(conn_count() == 1);
-    conn_each((void (*)(struct conn *, void *))(void *)drain_one, &(int){0});
+    conn_each(drain_one, &(int){0});
     client_expect(&k, "HI\r\nDRAIN\r\n");
     finish(&k, &queued, CONN_END_SELF);
 }
