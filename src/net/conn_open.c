@@ -22,9 +22,11 @@ static enum step conn_refuse(struct conn *c, enum conn_end why, const char *word
     return STEP_ENDED;
 }
 
+/* Who just goes away again, as port scanners and health checks do, is not worth a line. */
 static void conn_log_failure(struct conn *c, const char *event)
 {
-    log_info(event, log_text("listener", c->listener), log_text("peer", c->peer.address),
+    enum log_level level = c->end == CONN_END_PEER ? LOG_DEBUG : LOG_INFO;
+    LOG(level, event, log_text("listener", c->listener), log_text("peer", c->peer.address),
         log_int("port", c->peer.port), log_text("reason", conn_error(c)));
 }
 

@@ -10,6 +10,8 @@
 #define ACCEPT_BATCH 64
 /* How long accepting rests when the process has no more files. */
 #define ACCEPT_PAUSE (100 * CLOCK_MS)
+/* ... and how often the log says so. */
+#define ACCEPT_WARN (60 * CLOCK_SEC)
 /* Idle strangers asked to leave in each such rest. */
 #define ACCEPT_SHED 16
 
@@ -17,6 +19,7 @@ struct listener {
     struct watcher watcher;
     struct timer rest;
     struct listener_options options;
+    int64_t warned_at;
     bool stopping;
 };
 
@@ -90,9 +93,15 @@ static void accept_one(struct listener *l, int fd, const struct sockaddr *from, 
 
 /* ---- the loop ---- */
 
-static void accept_rest(struct listener *l)
+static void accept_rest(struct listener *l, const char *reason)
 {
     limit_refused(LIMIT_FILES);
+    int64_t now = clock_now();
+    if (now - l->warned_at > ACCEPT_WARN) {
+        l->warned_at = now;
+        log_warn("accepting rests", log_text("listener", l->options.name),
+            log_text("reason", reason));
+    }
     if (l->stopping)
         return;
     watcher_arm(&l->watcher, 0);
@@ -133,7 +142,7 @@ static bool accept_next(struct listener *l)
     struct sockaddr_storage from;
     socklen_t n = sizeof from;
     if (!limit_open()) {
-        accept_rest(l);
+        accept_rest(l, "too many connections for the limit of open files");
         return false;
     }
     memset(&from, 0, sizeof from);
@@ -148,9 +157,7 @@ static bool accept_next(struct listener *l)
         return false;
     if (accept_error_passes(error))
         return true;
-    log_warn("accepting rests", log_text("listener", l->options.name),
-        log_text("reason", strerrordesc_np(error)));
-    accept_rest(l);
+    accept_rest(l, strerrordesc_np(error));
     return false;
 }
 
@@ -167,6 +174,7 @@ struct listener *listener_start(const struct listener_options *options)
     if (!l)
         return NULL;
     l->options = *options;
+    l->warned_at = clock_now() - 2 * ACCEPT_WARN;
     timer_init(&l->rest, accept_rested);
     if (watcher_start(&l->watcher, options->fd, WATCH_READ, accept_ready))
         return l;
