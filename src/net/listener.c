@@ -99,8 +99,8 @@ static void accept_rest(struct listener *l, const char *reason)
     int64_t now = clock_now();
     if (now - l->warned_at > ACCEPT_WARN) {
         l->warned_at = now;
-        log_warn("accepting rests", log_text("listener", l->options.name),
-            log_text("reason", reason));
+        log_warn(
+            "accepting rests", log_text("listener", l->options.name), log_text("reason", reason));
     }
     if (l->stopping)
         return;

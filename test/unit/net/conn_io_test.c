@@ -1,4 +1,5 @@
 /* Sessions over real sockets: time, pressure, wakes. */
+#include "../unit.h"
 #include "client.h"
 #include "echo.c"
 

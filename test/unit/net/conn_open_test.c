@@ -1,4 +1,5 @@
 /* What stands before a session: PROXY headers, handshakes at once and by STARTTLS. */
+#include "../unit.h"
 #include "certificate.h"
 #include "client.h"
 #include "echo.c"

@@ -1,4 +1,5 @@
 /* Whole sessions over memory streams. */
+#include "../unit.h"
 #include "echo.c"
 
 struct script {

@@ -10,13 +10,8 @@
  *   QUIT        -> BYE and the end */
 #pragma once
 #include "net/listen.h"
-#include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
 
 #define CHECK(x)                                                                                   \
     do {                                                                                           \

@@ -1,4 +1,5 @@
 /* Accepting: limits, refusals, floods, the end of files. */
+#include "../unit.h"
 #include "certificate.h"
 #include "client.h"
 #include "echo.c"
