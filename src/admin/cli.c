@@ -1,0 +1,313 @@
+#include "admin/cli.h"
+#include "config/config.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define PASSWORD_LINE 1026
+
+static const char usage[] =
+    "barid: a mail server: SMTP, LMTP and POP3 over one store\n"
+    "\n"
+    "  barid serve                              run in the foreground\n"
+    "  barid check                              read the config, say every problem\n"
+    "  barid status | reload\n"
+    "  barid domain  add|remove NAME | list\n"
+    "  barid account add ADDRESS [--password-stdin] [--quota SIZE] [--name TEXT]\n"
+    "                list [DOMAIN] | remove ADDRESS | password ADDRESS [--password-stdin]\n"
+    "                set ADDRESS [--quota SIZE] [--disabled | --enabled] [--name TEXT]\n"
+    "  barid alias   add ADDRESS TARGET... | list | remove ADDRESS   (@example.org: catch-all)\n"
+    "  barid mailbox list ADDRESS\n"
+    "  barid verify                             check the whole store\n"
+    "  barid settings                           every setting of the config file\n"
+    "\n"
+    "  -c FILE   config file (default " CONFIG_DEFAULT_PATH ")\n"
+    "  --json    lists as one JSON array\n"
+    "\n"
+    "Exit codes: 0 done, 1 fault or refused, 2 usage or config, 3 no such object,\n"
+    "4 server present but not answering.\n";
+
+enum { OPTION_PASSWORD = 1, OPTION_QUOTA = 2, OPTION_NAME = 4, OPTION_DISABLED = 8 };
+
+static const struct command {
+    const char *name;      /* of one or two words */
+    const char *arguments; /* keys of the request, divided by blanks; "key?" may be absent; "key..."
+                              takes all that follow */
+    unsigned options;
+    bool lists;
+} commands[] = {
+    {"status", "", 0, false},
+    {"reload", "", 0, false},
+    {"domain add", "name", 0, false},
+    {"domain list", "", 0, true},
+    {"domain remove", "name", 0, false},
+    {"account add", "address", OPTION_PASSWORD | OPTION_QUOTA | OPTION_NAME, false},
+    {"account list", "domain?", 0, true},
+    {"account remove", "address", 0, false},
+    {"account password", "address", OPTION_PASSWORD, false},
+    {"account set", "address", OPTION_QUOTA | OPTION_NAME | OPTION_DISABLED, false},
+    {"alias add", "address targets...", 0, false},
+    {"alias list", "", 0, true},
+    {"alias remove", "address", 0, false},
+    {"mailbox list", "address", 0, true},
+    {"verify", "", 0, true},
+};
+
+/* argv taken apart. */
+struct words {
+    char *plain[DIRECTORY_TARGETS_MAX + 8];
+    int n;
+    const char *quota, *name;
+    bool password_stdin, disabled, enabled;
+    unsigned options;
+};
+
+static enum admin_exit fail(const char *what, const char *detail)
+{
+    fprintf(stderr, "barid: %s%s%s\n", what, detail ? ": " : "", detail ? detail : "");
+    return ADMIN_USAGE;
+}
+
+/* "--key value" or "--key=value": the value, NULL when this is not the key; *bad when it has none.
+ */
+static const char *option_value(int argc, char **argv, int *i, const char *key, bool *bad)
+{
+    size_t n = strlen(key);
+    if (strncmp(argv[*i], key, n) || (argv[*i][n] && argv[*i][n] != '='))
+        return NULL;
+    if (argv[*i][n] == '=')
+        return argv[*i] + n + 1;
+    *bad = *i + 1 >= argc;
+    return *bad ? "" : argv[++*i];
+}
+
+static enum admin_exit take_option(struct cli *cli, struct words *w, int argc, char **argv, int *i)
+{
+    const char *value;
+    bool bad = false;
+    const char *word = argv[*i];
+    if (!strcmp(word, "--json")) {
+        cli->json = true;
+    } else if (!strcmp(word, "--password-stdin")) {
+        w->password_stdin = true;
+        w->options |= OPTION_PASSWORD;
+    } else if (!strcmp(word, "--disabled") || !strcmp(word, "--disabled=yes")) {
+        w->disabled = true;
+        w->options |= OPTION_DISABLED;
+    } else if (!strcmp(word, "--enabled") || !strcmp(word, "--disabled=no")) {
+        w->enabled = true;
+        w->options |= OPTION_DISABLED;
+    } else if ((value = option_value(argc, argv, i, "--quota", &bad))) {
+        w->quota = value;
+        w->options |= OPTION_QUOTA;
+    } else if ((value = option_value(argc, argv, i, "--name", &bad))) {
+        w->name = value;
+        w->options |= OPTION_NAME;
+    } else if ((value = option_value(argc, argv, i, "-c", &bad))) {
+        cli->config = value;
+    } else {
+        return fail("unknown option (see barid --help)", word);
+    }
+    return bad ? fail("the option needs a value", word) : ADMIN_DONE;
+}
+
+static enum admin_exit take_words(struct cli *cli, struct words *w, int argc, char **argv)
+{
+    bool literal = false; /* behind -- */
+    for (int i = 1; i < argc; i++) {
+        if (!literal && !strcmp(argv[i], "--")) {
+            literal = true;
+        } else if (!literal && argv[i][0] == '-' && argv[i][1]) {
+            enum admin_exit e = take_option(cli, w, argc, argv, &i);
+            if (e != ADMIN_DONE)
+                return e;
+        } else if (w->n == (int)(sizeof w->plain / sizeof *w->plain)) {
+            return fail("too many arguments", NULL);
+        } else {
+            w->plain[w->n++] = argv[i];
+        }
+    }
+    return ADMIN_DONE;
+}
+
+/* The command whose words begin w; *used counts them. */
+static const struct command *find_command(const struct words *w, int *used)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        char name[64];
+        *used = strchr(commands[i].name, ' ') ? 2 : 1;
+        if (w->n < *used)
+            continue;
+        snprintf(name, sizeof name, "%.30s%s%.30s", w->plain[0], *used == 2 ? " " : "",
+            *used == 2 ? w->plain[1] : "");
+        if (!strcmp(name, commands[i].name))
+            return &commands[i];
+    }
+    return NULL;
+}
+
+/* ---- passwords ---- */
+
+static bool read_line(FILE *f, char line[PASSWORD_LINE])
+{
+    if (!fgets(line, PASSWORD_LINE, f))
+        return false;
+    size_t n = strcspn(line, "\r\n");
+    bool whole = line[n] || feof(f);
+    line[n] = '\0';
+    return whole;
+}
+
+static bool ask(const char *prompt, char line[PASSWORD_LINE])
+{
+    struct termios was, hidden;
+    FILE *tty = fopen("/dev/tty", "r+e");
+    if (!tty)
+        return false;
+    bool ok = !tcgetattr(fileno(tty), &was);
+    hidden = was;
+    hidden.c_lflag &= ~(tcflag_t)ECHO;
+    ok = ok && !tcsetattr(fileno(tty), TCSAFLUSH, &hidden);
+    if (ok) {
+        fputs(prompt, tty);
+        fflush(tty);
+        ok = read_line(tty, line);
+        tcsetattr(fileno(tty), TCSAFLUSH, &was);
+        fputs("\n", tty);
+    }
+    fclose(tty);
+    return ok;
+}
+
+static enum admin_exit take_password(struct cli *cli, bool from_stdin)
+{
+    char one[PASSWORD_LINE] = "", two[PASSWORD_LINE] = "";
+    enum admin_exit e = ADMIN_DONE;
+    if (from_stdin) {
+        if (!read_line(stdin, one))
+            e = fail("no password of at most 1,024 bytes came on stdin", NULL);
+    } else if (!isatty(STDIN_FILENO)) {
+        e = fail("no terminal to ask for the password: use --password-stdin", NULL);
+    } else if (!ask("Password: ", one) || !ask("Once more: ", two)) {
+        e = fail("the password could not be read", NULL);
+    } else if (strcmp(one, two)) {
+        e = fail("the two passwords differ", NULL);
+    }
+    if (e == ADMIN_DONE)
+        e = json_object_set_new(cli->request, "password", json_string(one))
+                ? fail("the password is not UTF-8", NULL)
+                : ADMIN_DONE;
+    explicit_bzero(one, sizeof one);
+    explicit_bzero(two, sizeof two);
+    return e;
+}
+
+/* ---- the request ---- */
+
+static bool set_text(struct cli *cli, struct slice key, const char *value)
+{
+    char name[32];
+    slice_to_cstr(key, name, sizeof name);
+    return json_object_set_new(cli->request, name, json_string(value)) == 0;
+}
+
+static enum admin_exit take_arguments(
+    struct cli *cli, const struct command *command, const struct words *w, int at)
+{
+    struct slice keys = slice_str(command->arguments);
+    while (keys.n) {
+        struct slice key = slice_cut(&keys, ' ');
+        if (slice_ends(key, S("..."))) {
+            json_t *list = json_array();
+            for (; at < w->n; at++)
+                if (json_array_append_new(list, json_string(w->plain[at]))) {
+                    json_decref(list);
+                    return fail("the argument is not UTF-8", w->plain[at]);
+                }
+            json_object_set_new(cli->request, "targets", list);
+            if (!json_array_size(list))
+                return fail("an argument is missing (see barid --help)", command->name);
+            return ADMIN_DONE;
+        }
+        bool optional = slice_ends(key, S("?"));
+        key.n -= optional;
+        if (at >= w->n && optional)
+            return ADMIN_DONE;
+        if (at >= w->n)
+            return fail("an argument is missing (see barid --help)", command->name);
+        if (!set_text(cli, key, w->plain[at++]))
+            return fail("the argument is not UTF-8", w->plain[at - 1]);
+    }
+    return at < w->n ? fail("one argument too many", w->plain[at]) : ADMIN_DONE;
+}
+
+static enum admin_exit take_options(
+    struct cli *cli, const struct command *command, const struct words *w)
+{
+    int64_t bytes = 0;
+    if (w->options & ~command->options)
+        return fail("an option does not belong to this command (see barid --help)", command->name);
+    if (w->disabled && w->enabled)
+        return fail("--disabled and --enabled exclude each other", NULL);
+    if (w->quota && !config_size(slice_str(w->quota), &bytes))
+        return fail("--quota is not a size: write 500MB, 2GB, or 0 for none", w->quota);
+    if (w->quota)
+        json_object_set_new(cli->request, "quota", json_integer(bytes));
+    if (w->name && !set_text(cli, S("name"), w->name))
+        return fail("--name is not UTF-8", NULL);
+    if (w->options & OPTION_DISABLED)
+        json_object_set_new(cli->request, "disabled", json_boolean(w->disabled));
+    return command->options & OPTION_PASSWORD ? take_password(cli, w->password_stdin) : ADMIN_DONE;
+}
+
+static enum admin_exit text(struct cli *cli, const char *text)
+{
+    cli->kind = CLI_TEXT;
+    cli->text = text;
+    return ADMIN_DONE;
+}
+
+static enum admin_exit settings(struct cli *cli)
+{
+    static struct buffer page;
+    buffer_init(&page, 65536);
+    config_describe(&page);
+    buffer_add_char(&page, '\0');
+    return text(cli, page.p ? page.p : "");
+}
+
+enum admin_exit cli_parse(int argc, char **argv, struct cli *cli)
+{
+    static struct words w;
+    int used;
+    *cli = (struct cli){.kind = CLI_REQUEST, .config = CONFIG_DEFAULT_PATH};
+    if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
+        !strcmp(argv[1], "help"))
+        return text(cli, usage);
+    if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "version"))
+        return text(cli, "barid " BARID_VERSION "\n");
+    enum admin_exit e = take_words(cli, &w, argc, argv);
+    if (e != ADMIN_DONE)
+        return e;
+    if (w.n == 1 && !strcmp(w.plain[0], "settings"))
+        return settings(cli);
+    if (w.n == 1 && (!strcmp(w.plain[0], "serve") || !strcmp(w.plain[0], "check"))) {
+        cli->kind = w.plain[0][0] == 's' ? CLI_SERVE : CLI_CHECK;
+        return w.options ? fail("serve and check take no options but -c", NULL) : ADMIN_DONE;
+    }
+    const struct command *command = find_command(&w, &used);
+    if (!command)
+        return fail("there is no such command (see barid --help)", w.n ? w.plain[0] : NULL);
+    cli->lists = command->lists;
+    cli->request = json_pack("{s:i, s:s}", "v", ADMIN_VERSION, "do", command->name);
+    e = take_arguments(cli, command, &w, used);
+    return e == ADMIN_DONE ? take_options(cli, command, &w) : e;
+}
+
+void cli_finish(struct cli *cli)
+{
+    json_decref(cli->request);
+    cli->request = NULL;
+}

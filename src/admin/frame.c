@@ -1,0 +1,49 @@
+#include "admin/frame.h"
+#include "base/pack.h"
+#include <stdlib.h>
+
+bool frame_write(json_t *value, struct buffer *out)
+{
+    char head[4];
+    char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
+    json_decref(value);
+    if (!text)
+        return false;
+    struct slice body = slice_str(text);
+    bool ok = body.n <= FRAME_MAX;
+    pack_u32(head, (uint32_t)body.n);
+    ok = ok && buffer_add(out, slice(head, sizeof head)) && buffer_add(out, body);
+    free(text);
+    return ok;
+}
+
+/* jansson's parser recurses: brackets are counted before it sees them (those in texts too, which is
+ * strict enough). */
+static bool flat(struct slice json)
+{
+    unsigned depth = 0;
+    for (size_t i = 0; i < json.n; i++) {
+        depth += json.p[i] == '[' || json.p[i] == '{';
+        depth -= (json.p[i] == ']' || json.p[i] == '}') && depth;
+        if (depth > FRAME_DEPTH_MAX)
+            return false;
+    }
+    return true;
+}
+
+enum frame_answer frame_read(struct slice in, size_t *used, json_t **value)
+{
+    *used = 0;
+    if (in.n < 4)
+        return FRAME_MORE;
+    size_t n = unpack_u32(in.p);
+    if (n > FRAME_MAX)
+        return FRAME_BAD;
+    if (in.n - 4 < n)
+        return FRAME_MORE;
+    *used = 4 + n;
+    if (!flat(slice(in.p + 4, n)))
+        return FRAME_BAD;
+    *value = json_loadb(in.p + 4, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+    return *value ? FRAME_OK : FRAME_BAD;
+}

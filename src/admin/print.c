@@ -1,0 +1,143 @@
+/* Rows for people: aligned columns with the keys as heads; for programs: one JSON array. */
+#include "admin/cli.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define COLUMNS_MAX 16
+#define CELL_MAX    256
+
+struct cli_print {
+    bool json, lists;
+    json_t *rows;
+    json_t *last; /* a row of other keys (the summary of verify) */
+};
+
+struct cli_print *cli_print_create(const struct cli *cli)
+{
+    struct cli_print *p = calloc(1, sizeof *p);
+    if (p) {
+        p->json = cli->json;
+        p->lists = cli->lists;
+        p->rows = json_array();
+    }
+    return p;
+}
+
+void cli_print_row(struct cli_print *p, json_t *row)
+{
+    if (json_object_get(row, "faults")) {
+        json_decref(p->last);
+        p->last = row;
+    } else {
+        json_array_append_new(p->rows, row);
+    }
+}
+
+static void cell(const json_t *value, char out[CELL_MAX])
+{
+    if (json_is_string(value)) {
+        snprintf(out, CELL_MAX, "%s", json_string_value(value));
+    } else if (json_is_integer(value)) {
+        snprintf(out, CELL_MAX, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    } else if (json_is_boolean(value)) {
+        snprintf(out, CELL_MAX, "%s", json_is_true(value) ? "yes" : "no");
+    } else if (json_is_array(value)) {
+        size_t n = 0;
+        out[0] = '\0';
+        for (size_t i = 0; i < json_array_size(value) && n < CELL_MAX; i++)
+            n += (size_t)snprintf(out + n, CELL_MAX - n, "%s%s", i ? " " : "",
+                json_string_value(json_array_get(value, i)));
+    } else if (json_is_real(value)) {
+        snprintf(out, CELL_MAX, "%.1f", json_real_value(value));
+    } else {
+        snprintf(out, CELL_MAX, "-");
+    }
+    /* What a stranger chose shall not move the cursor of a terminal. */
+    for (char *c = out; *c; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+}
+
+static void print_table(json_t *rows)
+{
+    const char *keys[COLUMNS_MAX];
+    size_t widths[COLUMNS_MAX] = {0}, columns = 0;
+    char text[CELL_MAX];
+    void *at = json_object_iter(json_array_get(rows, 0));
+    for (; at && columns < COLUMNS_MAX; at = json_object_iter_next(json_array_get(rows, 0), at)) {
+        keys[columns] = json_object_iter_key(at);
+        widths[columns] = strlen(keys[columns]);
+        columns++;
+    }
+    for (size_t r = 0; r < json_array_size(rows); r++)
+        for (size_t k = 0; k < columns; k++) {
+            cell(json_object_get(json_array_get(rows, r), keys[k]), text);
+            if (strlen(text) > widths[k])
+                widths[k] = strlen(text);
+        }
+    for (size_t k = 0; k < columns; k++)
+        printf(
+            "%-*s%s", k + 1 < columns ? (int)widths[k] : 0, keys[k], k + 1 < columns ? "  " : "\n");
+    for (size_t r = 0; r < json_array_size(rows); r++)
+        for (size_t k = 0; k < columns; k++) {
+            cell(json_object_get(json_array_get(rows, r), keys[k]), text);
+            printf("%-*s%s", k + 1 < columns ? (int)widths[k] : 0, text,
+                k + 1 < columns ? "  " : "\n");
+        }
+}
+
+static void print_value(const char *group, const char *key, const json_t *value)
+{
+    char text[CELL_MAX];
+    cell(value, text);
+    printf("%s%s%s %s\n", group, *group ? "." : "", key, text);
+}
+
+/* "key value" lines; a group's as "group.key value". */
+static void print_object(json_t *row)
+{
+    for (void *at = json_object_iter(row); at; at = json_object_iter_next(row, at)) {
+        const char *key = json_object_iter_key(at);
+        json_t *value = json_object_iter_value(at);
+        void *in = json_object_iter(value);
+        if (!json_is_object(value))
+            print_value("", key, value);
+        for (; in; in = json_object_iter_next(value, in))
+            print_value(key, json_object_iter_key(in), json_object_iter_value(in));
+    }
+}
+
+static void print_json(json_t *value)
+{
+    char *text = json_dumps(value, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+    if (text)
+        puts(text);
+    free(text);
+}
+
+static void print_people(struct cli_print *p)
+{
+    if (!p->lists && json_array_size(p->rows) == 1)
+        print_object(json_array_get(p->rows, 0));
+    else if (json_array_size(p->rows))
+        print_table(p->rows);
+    if (p->last)
+        print_object(p->last);
+}
+
+void cli_print_end(struct cli_print *p, bool ok)
+{
+    if (!p)
+        return;
+    if (p->json && p->lists)
+        print_json(p->rows);
+    else if (p->json && json_array_size(p->rows))
+        print_json(json_array_get(p->rows, 0));
+    else if (!p->json)
+        print_people(p);
+    fflush(stdout);
+    json_decref(p->rows);
+    json_decref(p->last);
+    free(p);
+}
