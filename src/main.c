@@ -1,5 +1,28 @@
 /* argv to command, nothing else. */
-int main(void)
+#include "admin/cli.h"
+#include "server/command.h"
+#include "server/serve.h"
+#include <stdio.h>
+
+int main(int argc, char **argv)
 {
-    return 0;
+    struct cli cli;
+    int exit = cli_parse(argc, argv, &cli);
+    if (exit == ADMIN_DONE)
+        switch (cli.kind) {
+        case CLI_SERVE:
+            exit = serve(cli.config);
+            break;
+        case CLI_CHECK:
+            exit = serve_check(cli.config);
+            break;
+        case CLI_TEXT:
+            fputs(cli.text, stdout);
+            break;
+        case CLI_REQUEST:
+            exit = command_run(&cli);
+            break;
+        }
+    cli_finish(&cli);
+    return exit;
 }

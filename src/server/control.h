@@ -1,0 +1,16 @@
+/* The control socket, data_dir/control.sock: requests of `barid` commands to a running worker. Root
+ * or the owner of data_dir. */
+#pragma once
+#include "admin/admin.h"
+
+struct control;
+
+/* Reactor. The admin outlives it. NULL: why. */
+struct control *control_start(int data_dir, const struct admin *admin, char why[256]);
+/* Reactor. No new requests; running ones go on. */
+void control_stop(struct control *c);
+
+/* The command's side, blocking: sends the request, gives each row to fn. ADMIN_SILENT: nobody
+ * answers in time; -1: no server is there. */
+int control_ask(const char *data_dir, const json_t *request, void (*row)(void *arg, json_t *row),
+    void *arg, struct admin_answer *answer);

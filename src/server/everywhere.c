@@ -1,0 +1,52 @@
+#include "server/everywhere.h"
+#include <stdlib.h>
+
+struct call {
+    struct remote remote;
+    void (*fn)(void *);
+    void *arg;
+    struct completion done;
+};
+
+struct round {
+    unsigned open;
+    struct event all;
+};
+
+static void on_reactor(struct remote *r)
+{
+    struct call *c = list_entry(r, struct call, remote);
+    c->fn(c->arg);
+    completion_post(c->done, 0);
+}
+
+static void one_done(void *arg, int64_t result)
+{
+    struct round *r = arg;
+    if (--r->open == 0)
+        event_raise(&r->all);
+}
+
+TASK_FN
+void everywhere(void (*fn)(void *arg), void *arg)
+{
+    unsigned n = runtime_reactors();
+    struct round round = {0};
+    struct call *calls = calloc(n, sizeof *calls);
+    if (!calls)
+        abort();
+    event_init(&round.all);
+    for (unsigned i = 0; i < n; i++) {
+        calls[i].fn = fn;
+        calls[i].arg = arg;
+        calls[i].remote.fn = on_reactor;
+        while (!completion_reserve(&calls[i].done, one_done, &round))
+            task_yield();
+        round.open++;
+    }
+    for (unsigned i = 0; i < n; i++)
+        reactor_send(runtime_reactor(i), &calls[i].remote);
+    while (round.open)
+        event_wait(&round.all, DEADLINE_NEVER);
+    free(calls);
+}

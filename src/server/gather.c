@@ -1,0 +1,353 @@
+#include "server/gather.h"
+#include "base/log.h"
+#include "net/key.h"
+#include "net/listen.h"
+#include "net/tls.h"
+#include "server/own_certificate.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PEM_MAX ((size_t)1024 * 1024)
+
+struct gathering {
+    struct gather *g;
+    const char *path;
+    gather_report report;
+    void *arg;
+    unsigned problems;
+};
+
+static __attribute__((format(printf, 3, 4))) void problem(
+    struct gathering *w, int line, const char *format, ...)
+{
+    char text[1024];
+    int n = line ? snprintf(text, sizeof text, "%.400s:%d: ", w->path, line)
+                 : snprintf(text, sizeof text, "%.400s: ", w->path);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text + n, sizeof text - (size_t)n, format, args);
+    va_end(args);
+    w->problems++;
+    w->report(w->arg, text);
+}
+
+/* ---- listeners ---- */
+
+struct service {
+    const char *name;
+    bool tls, served, local_only;
+};
+
+static const struct service services[] = {
+    {"smtp", false, true, false},
+    {"submission", false, false, false},
+    {"submissions", true, false, false},
+    {"imap", false, false, false},
+    {"imaps", true, false, false},
+    {"pop3", false, false, false},
+    {"pop3s", true, false, false},
+    {"lmtp", false, true, true},
+    {"metrics", false, true, false},
+};
+
+static const struct config_list *list_of(const struct config *c, size_t i)
+{
+    const struct config_list *const lists[] = {&c->listen.smtp, &c->listen.submission,
+        &c->listen.submissions, &c->listen.imap, &c->listen.imaps, &c->listen.pop3,
+        &c->listen.pop3s, &c->listen.lmtp, &c->listen.metrics};
+    return lists[i];
+}
+
+static struct gather_socket *find_socket(
+    struct gather *g, const char *service, const char *text, unsigned reactor)
+{
+    for (size_t i = 0; g && i < g->socket_n; i++) {
+        struct gather_socket *s = &g->sockets[i];
+        if (s->reactor == reactor && !strcmp(s->service, service) && !strcmp(s->text, text))
+            return s;
+    }
+    return NULL;
+}
+
+static struct gather_socket *add_socket(struct gathering *w, const struct service *service,
+    const struct listen_address *a, unsigned reactor, int fd)
+{
+    struct gather *g = w->g;
+    if (g->socket_n == GATHER_SOCKETS_MAX) {
+        problem(w, 0, "more than %d listening sockets", GATHER_SOCKETS_MAX);
+        return NULL;
+    }
+    struct gather_socket *s = &g->sockets[g->socket_n++];
+    *s = (struct gather_socket){
+        .reactor = reactor, .tls = service->tls, .proxy = a->proxy, .fd = fd};
+    snprintf(s->service, sizeof s->service, "%s", service->name);
+    snprintf(s->text, sizeof s->text, "%s", a->text);
+    return s;
+}
+
+/* One socket for each reactor, all on the port that the first one got; a unix socket is shared. */
+static void open_address(struct gathering *w, struct gather *old, const struct service *service,
+    const struct config_item *item, struct listen_address *a)
+{
+    char why[256];
+    int first = -1;
+    bool shared = a->addr.ss_family == AF_UNIX;
+    for (unsigned r = 0; r < w->g->reactors; r++) {
+        struct gather_socket *kept = find_socket(old, service->name, a->text, r);
+        int fd = kept ? kept->fd : shared && r ? first : listen_open(a, why);
+        if (fd < 0) {
+            problem(w, item->line, "listen.%s: %s", service->name, why);
+            return;
+        }
+        if (!add_socket(w, service, a, r, fd))
+            return;
+        if (!r && !shared) {
+            a->n = sizeof a->addr;
+            getsockname(fd, (struct sockaddr *)&a->addr, &a->n);
+        }
+        if (!r)
+            first = fd;
+    }
+}
+
+static void visit_addresses(struct gathering *w, struct gather *old, bool open_them)
+{
+    for (size_t i = 0; i < sizeof services / sizeof *services; i++) {
+        const struct config_list *list = list_of(&w->g->config, i);
+        for (size_t k = 0; k < list->n; k++) {
+            const struct config_item *item = &list->items[k];
+            struct listen_address a;
+            char why[256];
+            if (!services[i].served) {
+                if (!open_them)
+                    log_warn("listener ignored", log_text("listener", services[i].name),
+                        log_text("reason", "this version does not serve it yet"));
+            } else if (!listen_parse(slice_str(item->text), &a, why)) {
+                problem(w, item->line, "listen.%s: %s", services[i].name, why);
+            } else if (services[i].local_only && a.addr.ss_family != AF_UNIX) {
+                struct peer p;
+                peer_set(&p, (struct sockaddr *)&a.addr, a.n);
+                if (!peer_loopback(&p))
+                    problem(w, item->line,
+                        "listen.%s: only unix:PATH or a loopback address: it asks for no password",
+                        services[i].name);
+                else if (open_them)
+                    open_address(w, old, &services[i], item, &a);
+            } else if (open_them) {
+                open_address(w, old, &services[i], item, &a);
+            }
+        }
+    }
+}
+
+/* ---- certificates ---- */
+
+static void read_pem(struct gathering *w, const struct config_item *item, const char *name)
+{
+    struct gather *g = w->g;
+    struct stat st;
+    char *bytes = malloc(PEM_MAX);
+    size_t at = g->certificate_n;
+    ssize_t n = -1;
+    int fd = open(item->text, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd >= 0 && !fstat(fd, &st) && S_ISREG(st.st_mode) && bytes)
+        n = read(fd, bytes, PEM_MAX);
+    if (n < 0 || (size_t)n == PEM_MAX)
+        problem(w, item->line, "%s: cannot read %s: %s", name, item->text,
+            fd < 0 ? strerror(errno) : "not a file of at most 1 MiB");
+    if (fd >= 0)
+        close(fd);
+    g->pems[at] = (struct gather_pem){bytes, n > 0 ? (size_t)n : 0};
+    g->certificate_n++;
+}
+
+static void read_certificates(struct gathering *w, bool may_make)
+{
+    struct gather *g = w->g;
+    const struct config *c = &g->config;
+    g->pems = calloc(2 * SNAPSHOT_CERTIFICATES_MAX, sizeof *g->pems);
+    if (!g->pems) {
+        problem(w, 0, "out of memory");
+        return;
+    }
+    if (*c->tls.certificate.text) {
+        read_pem(w, &c->tls.certificate, "tls.certificate");
+        read_pem(w, &c->tls.key, "tls.key");
+    } else if (may_make) {
+        char why[256];
+        if (!own_certificate(g->data_dir, c->hostname.text, &g->pems[0].bytes, &g->pems[0].n,
+                &g->pems[1].bytes, &g->pems[1].n, why))
+            problem(w, 0, "%s", why);
+        g->certificate_n = 2;
+    }
+    for (size_t i = 0; i < c->tls.also_n && (*c->tls.certificate.text || may_make); i++) {
+        read_pem(w, &c->tls.also[i].certificate, "tls.also.certificate");
+        read_pem(w, &c->tls.also[i].key, "tls.also.key");
+    }
+    g->certificate_n /= 2;
+}
+
+static struct slice pem(const struct gather *g, size_t i)
+{
+    return slice(g->pems[i].bytes, g->pems[i].n);
+}
+
+/* As the worker will build them: does each key fit its certificate? */
+static void try_certificates(struct gathering *w)
+{
+    struct gather *g = w->g;
+    struct tls_certificate list[SNAPSHOT_CERTIFICATES_MAX];
+    char why[256];
+    if (!g->certificate_n || w->problems)
+        return;
+    for (size_t i = 0; i < g->certificate_n; i++)
+        list[i] = (struct tls_certificate){
+            .server_name = i ? g->config.tls.also[i - 1].server_name.text : NULL,
+            .chain_pem = pem(g, 2 * i),
+            .key_pem = pem(g, 2 * i + 1)};
+    struct tls_server *t = tls_server_create(list, g->certificate_n, why);
+    if (!t)
+        problem(w, g->config.tls.certificate.line, "tls: %s", why);
+    tls_server_release(t);
+}
+
+/* ---- the whole ---- */
+
+static void config_problem(void *arg, const char *text)
+{
+    struct gathering *w = arg;
+    w->problems++;
+    w->report(w->arg, text);
+}
+
+static bool load(struct gathering *w)
+{
+    struct gather *g = w->g;
+    buffer_init(&g->config_text, CONFIG_FILE_MAX);
+    FILE *f = fopen(w->path, "re");
+    char *room;
+    size_t n;
+    while (f && (room = buffer_room(&g->config_text, 4096)) && (n = fread(room, 1, 4096, f)) > 0)
+        buffer_took(&g->config_text, n);
+    if (!f || ferror(f) || g->config_text.overflow)
+        problem(w, 0, "cannot be read: %s", f ? "larger than 1 MiB" : strerror(errno));
+    else
+        config_parse(&g->config, buffer_slice(&g->config_text), w->path, config_problem, w);
+    if (f)
+        fclose(f);
+    return w->problems == 0;
+}
+
+bool gather_check(const char *path, gather_report report, void *arg)
+{
+    struct gather g = {.data_dir = -1};
+    struct gathering w = {.g = &g, .path = path, .report = report, .arg = arg};
+    if (load(&w)) {
+        visit_addresses(&w, NULL, false);
+        read_certificates(&w, false);
+        try_certificates(&w);
+    }
+    gather_finish(&g, NULL);
+    return w.problems == 0;
+}
+
+bool gather_all(
+    struct gather *g, struct gather *old, const char *path, gather_report report, void *arg)
+{
+    struct gathering w = {.g = g, .path = path, .report = report, .arg = arg};
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    *g = (struct gather){.data_dir = -1};
+    g->reactors = old ? old->reactors : cores > 0 && cores < 256 ? (unsigned)cores : 1;
+    g->sockets = calloc(GATHER_SOCKETS_MAX, sizeof *g->sockets);
+    if (!g->sockets)
+        problem(&w, 0, "out of memory");
+    else if (load(&w)) {
+        g->data_dir = open(g->config.data_dir.text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (g->data_dir < 0)
+            problem(&w, g->config.data_dir.line,
+                "data_dir %s: %s (make it and give it to the user"
+                " that barid is to run as)",
+                g->config.data_dir.text, strerror(errno));
+        else if (old && strcmp(old->config.data_dir.text, g->config.data_dir.text))
+            problem(&w, g->config.data_dir.line,
+                "data_dir cannot change in a running server: restart it");
+        else
+            read_certificates(&w, true);
+        try_certificates(&w);
+        if (!w.problems)
+            visit_addresses(&w, old, true);
+    }
+    if (!w.problems)
+        return true;
+    gather_finish(g, old);
+    return false;
+}
+
+bool gather_send(const struct gather *g, const char *path, int sock)
+{
+    struct snapshot s = {
+        .path = slice_str(path), .config = buffer_slice(&g->config_text), .reactors = g->reactors};
+    s.certificates = calloc(g->certificate_n + 1, sizeof *s.certificates);
+    s.listeners = calloc(g->socket_n + 1, sizeof *s.listeners);
+    int fd = -1;
+    bool ok = s.certificates && s.listeners;
+    for (size_t i = 0; ok && i < g->certificate_n; i++)
+        s.certificates[s.certificate_n++] = (struct snapshot_certificate){
+            .server_name = slice_str(i ? g->config.tls.also[i - 1].server_name.text : ""),
+            .chain = pem(g, 2 * i),
+            .key = pem(g, 2 * i + 1)};
+    for (size_t i = 0; ok && i < g->socket_n; i++)
+        s.listeners[s.listener_n++] =
+            (struct snapshot_listener){.service = slice_str(g->sockets[i].service),
+                .text = slice_str(g->sockets[i].text),
+                .tls = g->sockets[i].tls,
+                .proxy = g->sockets[i].proxy,
+                .reactor = g->sockets[i].reactor};
+    ok = ok && (fd = snapshot_write(&s)) >= 0 &&
+         handover_send(sock, HANDOVER_SNAPSHOT, 0, fd, S("")) &&
+         handover_send(sock, HANDOVER_DATA_DIR, 0, g->data_dir, S(""));
+    for (size_t i = 0; ok && i < g->socket_n; i++)
+        ok = handover_send(sock, HANDOVER_LISTENER, (uint32_t)i, g->sockets[i].fd, S(""));
+    ok = ok && handover_send(sock, HANDOVER_GO, 0, -1, S(""));
+    if (fd >= 0)
+        close(fd);
+    free(s.certificates);
+    free(s.listeners);
+    return ok;
+}
+
+static bool shares(const struct gather *g, int fd)
+{
+    for (size_t i = 0; g && i < g->socket_n; i++)
+        if (g->sockets[i].fd == fd)
+            return true;
+    return false;
+}
+
+void gather_finish(struct gather *g, const struct gather *kept)
+{
+    for (size_t i = 0; i < g->socket_n; i++) {
+        bool again = false; /* a unix socket stands there once for each reactor */
+        for (size_t k = 0; k < i; k++)
+            again |= g->sockets[k].fd == g->sockets[i].fd;
+        if (!again && !shares(kept, g->sockets[i].fd))
+            close(g->sockets[i].fd);
+    }
+    for (size_t i = 0; g->pems && i < 2 * SNAPSHOT_CERTIFICATES_MAX; i++) {
+        if (g->pems[i].bytes)
+            explicit_bzero(g->pems[i].bytes, g->pems[i].n);
+        free(g->pems[i].bytes);
+    }
+    free(g->pems);
+    if (g->data_dir >= 0)
+        close(g->data_dir);
+    free(g->sockets);
+    buffer_finish(&g->config_text);
+    config_finish(&g->config);
+    *g = (struct gather){.data_dir = -1};
+}

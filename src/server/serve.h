@@ -1,0 +1,19 @@
+/* `barid serve`: a supervisor and its worker. */
+#pragma once
+
+enum {
+    SERVE_DONE = 0,
+    SERVE_FAULT = 1,
+    SERVE_USAGE = 2,
+    SERVE_ABSENT = 3,
+    SERVE_SILENT = 4,
+    SERVE_NO_RESTART =
+        78, /* the worker: format, lock, permissions: starting again would not help */
+};
+
+/* Runs until SIGTERM or SIGINT; SIGHUP reloads. The exit code. */
+int serve(const char *config_path);
+/* `barid check`. */
+int serve_check(const char *config_path);
+/* The worker's whole life, in its own process; sock leads to the supervisor. The exit code. */
+int serve_worker(int sock);

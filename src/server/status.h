@@ -1,0 +1,8 @@
+/* What `barid status` shows. */
+#pragma once
+#include "store/engine.h"
+#include <jansson.h>
+
+/* started: wall, us. A new reference; NULL: out of memory. */
+TASK_FN
+json_t *status_row(struct store *s, int64_t started);
