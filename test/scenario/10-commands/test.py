@@ -1,0 +1,144 @@
+"""The command line, without and with a running server: rows, exit codes, words."""
+import json
+import os
+import sys
+
+from server import Server, run_cases
+
+KEYS = {
+    "domain": ["name", "accounts", "aliases"],
+    "account": ["address", "name", "quota", "used", "messages", "disabled"],
+    "alias": ["address", "targets"],
+    "mailbox": ["name", "messages", "unseen", "bytes", "uidvalidity", "uidnext", "highestmodseq", "special_use"],
+}
+
+
+def expect(done, code, *words):
+    assert done.returncode == code, (done.returncode, done.stderr)
+    for word in words:
+        assert word in done.stderr, (word, done.stderr)
+    if code:
+        assert done.stderr.count("\n") == 1, done.stderr
+
+
+def all_commands(s):
+    no = dict(check=False)
+    assert s.json("domain", "list") == []
+    s.cli("domain", "add", "Example.TEST")
+    expect(s.cli("domain", "add", "example.test", **no), 1)
+    expect(s.cli("domain", "add", "not a domain", **no), 1)
+    expect(s.cli("domain", "remove", "other.test", **no), 3)
+    s.add_account("alice@example.test", "pw", "--quota", "10MB", "--name", "Alice Ä.")
+    s.add_account("bob@example.test")
+    expect(s.cli("account", "add", "alice@example.test", "--password-stdin", stdin="x\n", **no), 1)
+    expect(s.cli("account", "add", "eve@other.test", "--password-stdin", stdin="x\n", **no), 3)
+    expect(s.cli("account", "add", "@@", "--password-stdin", stdin="x\n", **no), 1)
+    expect(s.cli("account", "add", "carl@example.test", "--password-stdin", stdin="", **no), 2)
+    rows = s.json("account", "list")
+    assert [r["address"] for r in rows] == ["alice@example.test", "bob@example.test"], rows
+    assert list(rows[0]) == KEYS["account"], rows
+    assert rows[0]["quota"] == 10485760 and rows[0]["name"] == "Alice Ä." and rows[0]["disabled"] is False
+    assert rows[1]["quota"] is None and rows[1]["name"] is None and rows[1]["used"] == 0
+    s.cli("account", "set", "bob@example.test", "--disabled", "--quota", "1GB")
+    assert s.json("account", "list", "example.test")[1]["disabled"] is True
+    s.cli("account", "set", "bob@example.test", "--enabled", "--quota=0")
+    assert s.json("account", "list")[1]["quota"] is None
+    expect(s.cli("account", "list", "other.test", **no), 3)
+    expect(s.cli("account", "password", "nobody@example.test", "--password-stdin", stdin="x\n", **no), 3)
+    s.cli("account", "password", "bob@example.test", "--password-stdin", stdin="new\n")
+    s.cli("alias", "add", "team@example.test", "alice@example.test", "bob@example.test")
+    s.cli("alias", "add", "@example.test", "team@example.test")
+    expect(s.cli("alias", "add", "x@example.test", "far@other.test", **no), 1)
+    expect(s.cli("alias", "add", "team@example.test", "bob@example.test", **no), 1)
+    rows = s.json("alias", "list")
+    assert list(rows[0]) == KEYS["alias"] and len(rows) == 2, rows
+    assert rows[1]["targets"] == ["alice@example.test", "bob@example.test"], rows
+    rows = s.json("domain", "list")
+    assert list(rows[0]) == KEYS["domain"] and rows[0] == {"name": "example.test", "accounts": 2, "aliases": 2}
+    expect(s.cli("domain", "remove", "example.test", **no), 1)
+    rows = s.json("mailbox", "list", "alice@example.test")
+    assert list(rows[0]) == KEYS["mailbox"] and rows[0]["name"] == "INBOX", rows
+    assert {r["special_use"] for r in rows} == {None, "\\Drafts", "\\Sent", "\\Junk", "\\Trash", "\\Archive"}
+    expect(s.cli("mailbox", "list", "nobody@example.test", **no), 3)
+    s.cli("alias", "remove", "@example.test")
+    expect(s.cli("alias", "remove", "@example.test", **no), 3)
+    s.cli("alias", "remove", "team@example.test")
+    s.cli("account", "remove", "bob@example.test")
+    expect(s.cli("account", "remove", "bob@example.test", **no), 3)
+    assert s.cli("verify").stdout.startswith("faults 0\n")
+    assert json.loads(s.cli("verify", "--json").stdout) == []
+
+
+def commands_without_a_server():
+    with Server() as s:
+        all_commands(s)
+        done = s.cli("status", check=False)
+        assert done.returncode == 1 and "no server" in done.stderr, done
+
+
+def commands_with_a_server():
+    with Server() as s:
+        s.start()
+        all_commands(s)
+        assert s.json("status")["version"]
+        s.cli("reload")
+        assert s.stop() == 0
+
+
+def usage_errors():
+    with Server() as s:
+        for args in (["fly"], ["domain"], ["domain", "add"], ["domain", "add", "a", "b"], ["account", "add", "a@b"],
+                     ["domain", "list", "--quota", "1MB"], ["account", "set", "a@b", "--quota", "much"],
+                     ["alias", "add", "a@b"], ["--frob"], ["account", "set", "a@b", "--quota"]):
+            done = s.cli(*args, check=False)
+            assert done.returncode == 2 and done.stderr.startswith("barid: "), (args, done)
+        assert "barid serve" in s.cli("--help").stdout
+        assert "limits.message_size" in s.cli("settings").stdout
+
+
+def the_config_may_stand_before_the_command():
+    with Server() as s:
+        import subprocess
+        from server import BARID
+        done = subprocess.run([BARID, "-c", s.conf, "domain", "list", "--json"], capture_output=True, text=True)
+        assert done.returncode == 0 and json.loads(done.stdout) == [], done
+
+
+def config_problems_are_all_told():
+    with Server() as s:
+        s.write_config('hostname = "x"\ndata_dir = "%s"\nlimits = { mesage_size = "1MB" }\n'
+                       'listen = { smtp = ["nonsense"]; lmtp = ["192.0.2.1:24"] }\n'
+                       'tls = { certificate = "/nonexistent"; key = "/nonexistent" }\n' % s.data)
+        done = s.cli("check", check=False)
+        assert done.returncode == 2
+        assert "barid.conf:3: unknown setting limits.mesage_size (did you mean limits.message_size?)" in done.stderr
+        s.write_config('hostname = "x"\ndata_dir = "%s"\n'
+                       'listen = { smtp = ["nonsense"]; lmtp = ["192.0.2.1:24"] }\n'
+                       'tls = { certificate = "/nonexistent"; key = "/nonexistent" }\n' % s.data)
+        done = s.cli("check", check=False)
+        assert done.returncode == 2
+        for words in ("barid.conf:3: listen.smtp:", "barid.conf:3: listen.lmtp:", "cannot read /nonexistent"):
+            assert words in done.stderr, (words, done.stderr)
+        s.start(ready=False)
+        assert s.process.wait(20) == 2
+        assert "config problem" in s.log()
+
+
+def a_server_that_does_not_answer_is_exit_4():
+    with Server() as s:
+        import fcntl
+        s.setup("a")
+        f = open(os.path.join(s.data, "lock"), "r+")
+        fcntl.flock(f, fcntl.LOCK_EX)
+        done = s.cli("account", "list", check=False)
+        assert done.returncode == 4, done
+
+
+sys.exit(run_cases([
+    commands_without_a_server,
+    commands_with_a_server,
+    usage_errors,
+    the_config_may_stand_before_the_command,
+    config_problems_are_all_told,
+    a_server_that_does_not_answer_is_exit_4,
+]))
