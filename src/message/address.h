@@ -51,12 +51,14 @@ bool address_next(struct address_reader *r, struct address *out);
 
 struct address_list {
     struct address *first; /* linked by next, in the arena */
+    struct address *last;
     size_t n;
     bool truncated, broken;
 };
 /* All entries of a field's value. */
 void address_list(struct slice value, struct arena *arena, struct address_list *out);
-/* Appends the entries of another field of the same kind. */
+/* Appends the entries of another field of the same kind; no more once there are twice
+ * ADDRESS_LIST_MAX. */
 void address_list_add(struct slice value, struct arena *arena, struct address_list *list);
 
 /* ---- one address, strictly ---- */

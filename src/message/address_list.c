@@ -295,9 +295,10 @@ void address_list_add(struct slice value, struct arena *arena, struct address_li
     struct address_reader r;
     struct address one;
     struct address *group_end = NULL;
-    struct address **last = &list->first;
-    while (*last)
-        last = &(*last)->next;
+    if (list->n >= 2 * (size_t)ADDRESS_LIST_MAX) {
+        list->truncated = true;
+        return;
+    }
     address_reader_init(&r, value, arena);
     while (address_next(&r, &one)) {
         bool full = one.kind != ADDRESS_GROUP_END && list->n >= 2 * (size_t)ADDRESS_LIST_MAX;
@@ -310,8 +311,11 @@ void address_list_add(struct slice value, struct arena *arena, struct address_li
             continue;
         }
         *kept = one;
-        *last = kept;
-        last = &kept->next;
+        if (list->last)
+            list->last->next = kept;
+        else
+            list->first = kept;
+        list->last = kept;
         list->n++;
     }
     list->truncated |= r.truncated;

@@ -95,9 +95,9 @@ bool compose_text(struct buffer *to, struct slice name, struct slice text)
         value = slice_from(value, 1);
     while (value.n && word_end(value.p[value.n - 1]))
         value.n--;
-    bool encoded = false;
+    bool encoded = slice_find_slice(value, S("=?")) != SLICE_NONE;
     for (size_t i = 0; i < value.n && !encoded; i++)
-        encoded = !word_end(value.p[i]) && word_needed(slice_sub(value, i, 2));
+        encoded = !word_end(value.p[i]) && word_needed(slice_sub(value, i, 1));
     if (!encoded)
         return compose_raw(to, name, value);
     struct field f = begin(to, name);
