@@ -37,7 +37,8 @@ static bool sync_file(struct appender *a, char why[256])
     int64_t start = clock_now();
     if (fdatasync(a->file->fd) != 0)
         return stop(why, "syncing", errno);
-    metric_observe(&sync_time, clock_now() - start);
+    a->sync_time = clock_now() - start;
+    metric_observe(&sync_time, a->sync_time);
     atomic_fetch_add(&a->db->syncs, 1);
     return true;
 }

@@ -12,6 +12,7 @@
 #define COMMIT_GROUP_MAX   256
 #define COMMIT_GROUP_BYTES ((uint64_t)16 * 1024 * 1024)
 #define COMMIT_GROUP_TIME  (10 * CLOCK_MS)
+#define COMMIT_COMPANY     (500 * CLOCK_US) /* the longest wait for a group to be whole */
 #define COMMIT_LANES       1024
 #define COMMIT_POSTS_MAX   4096
 #define COMMIT_POST_DELAY  (10 * CLOCK_MS) /* posts alone wait so long for company */
@@ -116,7 +117,8 @@ struct appender {
     size_t full_count;
     struct iovec parts[1024];
     int part_count;
-    uint64_t queued; /* bytes in parts */
+    uint64_t queued;   /* bytes in parts */
+    int64_t sync_time; /* ns, of the last sync */
 };
 
 /* Appends and syncs the records of all members. Those whose record did not fit on the disk keep

@@ -44,6 +44,8 @@ struct committer {
     struct list turns;     /* lanes that have members */
     size_t waiting, eager; /* members; those that are not lazy */
     bool stopping, asleep;
+    size_t wanted;     /* wakes the sleeper when so many wait */
+    size_t last_count; /* members of the last group */
     struct post *free_posts;
     struct post *posts;
     struct lane lanes[COMMIT_LANES];
@@ -66,7 +68,7 @@ static void enqueue(struct committer *c, struct lane *lane, struct member *m)
     c->waiting++;
     c->eager += !m->lazy;
     /* The first eager one ends a wait for company too. */
-    if (c->asleep && (c->waiting == 1 || c->eager == 1))
+    if (c->asleep && (c->waiting >= c->wanted || (c->wanted == 1 && c->eager == 1)))
         pthread_cond_signal(&c->work);
 }
 
@@ -282,7 +284,7 @@ static void run_group(struct committer *c, struct list *members)
 /* Under the lock: one member of each lane in turn. */
 static void take_group(struct committer *c, struct list *taken)
 {
-    size_t count = 0;
+    size_t count = 0, taken_count = 0;
     uint64_t bytes = 0;
     while (!list_empty(&c->turns)) {
         struct lane *lane = list_entry(c->turns.next, struct lane, turn);
@@ -295,11 +297,48 @@ static void take_group(struct committer *c, struct list *taken)
         list_push_back(taken, &m->node);
         count += m->count ? m->count : 1;
         bytes += m->append_bytes;
+        taken_count++;
         list_remove(&lane->turn);
         if (!list_empty(&lane->waiting))
             list_push_back(&c->turns, &lane->turn);
     }
+    c->last_count = taken_count;
     metric_set(&depth, (int64_t)c->waiting);
+}
+
+/* Under the lock: waits until now + ns, or for a signal. False: the time is up. */
+static bool doze(struct committer *c, int64_t ns)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += ns;
+    if (until.tv_nsec >= CLOCK_SEC) {
+        until.tv_sec++;
+        until.tv_nsec -= CLOCK_SEC;
+    }
+    return pthread_cond_timedwait(&c->work, &c->lock, &until) != ETIMEDOUT;
+}
+
+/* Under the lock. Those whom the last group has just answered come back within moments: starting
+ * without them would split them over two groups for good, with the syncs of both. Waits for less
+ * than a sync takes. */
+static void await_company(struct committer *c)
+{
+    int64_t sync = c->appender.sync_time;
+    int64_t patience = sync / 2 < COMMIT_COMPANY ? sync / 2 : COMMIT_COMPANY;
+    size_t wanted = c->last_count < COMMIT_GROUP_MAX ? c->last_count : COMMIT_GROUP_MAX;
+    if (wanted < 2 || c->waiting >= wanted || c->stopping)
+        return;
+    c->asleep = true;
+    c->wanted = wanted;
+    int64_t end = clock_now() + patience;
+    for (int64_t left = patience; left > 0 && c->waiting < wanted && !c->stopping;) {
+        if (!doze(c, left))
+            break;
+        left = end - clock_now();
+    }
+    c->wanted = 1;
+    c->asleep = false;
 }
 
 /* Under the lock. False: nothing is left and the store is closing. */
@@ -309,16 +348,12 @@ static bool await_work(struct committer *c)
     while (c->waiting == 0 && !c->stopping)
         pthread_cond_wait(&c->work, &c->lock);
     if (c->eager == 0 && !c->stopping) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += COMMIT_POST_DELAY;
-        if (until.tv_nsec >= CLOCK_SEC) {
-            until.tv_sec++;
-            until.tv_nsec -= CLOCK_SEC;
-        }
-        while (c->eager == 0 && !c->stopping)
-            if (pthread_cond_timedwait(&c->work, &c->lock, &until) == ETIMEDOUT)
+        int64_t end = clock_now() + COMMIT_POST_DELAY;
+        for (int64_t left = COMMIT_POST_DELAY; left > 0 && c->eager == 0 && !c->stopping;) {
+            if (!doze(c, left))
                 break;
+            left = end - clock_now();
+        }
     }
     c->asleep = false;
     return c->waiting > 0;
@@ -331,6 +366,7 @@ static void *committer_main(void *arg)
     list_init(&taken);
     pthread_mutex_lock(&c->lock);
     while (await_work(c)) {
+        await_company(c);
         take_group(c, &taken);
         pthread_mutex_unlock(&c->lock);
         run_group(c, &taken);
@@ -355,6 +391,7 @@ static struct committer *committer_create(struct lmdb *db)
     if (!c)
         return NULL;
     c->db = db;
+    c->wanted = 1;
     c->appender.db = db;
     c->group = group_create(db, &c->appender);
     c->posts = calloc(COMMIT_POSTS_MAX, sizeof *c->posts);
