@@ -1,0 +1,137 @@
+#include "smtp/chunk.h"
+#include "smtp/command.h"
+#include "unit/unit.h"
+
+#define ALL 255u
+
+static void verbs(void **state)
+{
+    struct smtp_command c;
+    assert_true(smtp_command_parse(S("mail FROM:<a@b>  "), &c));
+    assert_int_equal(c.verb, SMTP_MAIL);
+    assert_true(slice_eq(c.args, S("FROM:<a@b>")));
+    assert_true(smtp_command_parse(S("StartTLS"), &c) && c.verb == SMTP_STARTTLS && !c.args.n);
+    assert_true(smtp_command_parse(S("MAILFROM:<a@b>"), &c) && c.verb == SMTP_UNKNOWN);
+    assert_true(smtp_command_parse(S(""), &c) && c.verb == SMTP_UNKNOWN);
+    assert_true(smtp_command_parse(S("SAML x"), &c) && c.verb == SMTP_TURN);
+    assert_false(smtp_command_parse(S("NOOP \0"), &c));
+    assert_false(smtp_command_parse(S("NOOP a\rb"), &c));
+}
+
+static unsigned mail(const char *args, unsigned offered, struct smtp_mail *m)
+{
+    struct smtp_reply r = {0};
+    return smtp_command_mail(slice_str(args), offered, m, &r) ? 0 : r.code;
+}
+
+static void mail_parameters(void **state)
+{
+    struct smtp_mail m;
+    assert_int_equal(
+        mail("FROM:<a@b> SIZE=5 body=8bitmime SMTPUTF8 AUTH=<> RET=HDRS ENVID=x+2By", ALL, &m), 0);
+    assert_true(m.size == 5 && m.body == SMTP_BODY_8BITMIME && m.utf8 && m.headers_only);
+    assert_true(slice_eq(m.envid, S("x+2By")) && slice_eq(m.auth, S("<>")));
+    assert_int_equal(mail("from: <a@b>", ALL, &m), 0);
+    assert_int_equal(mail("FROM:<a@b> SIZE=18446744073709551615", ALL, &m), 0);
+    assert_true(m.size == UINT64_MAX);
+    assert_int_equal(mail("FROM:<a@b> SIZE=99999999999999999999", ALL, &m), 0);
+    assert_true(m.size == UINT64_MAX);
+    assert_int_equal(mail("FROM:<a@b> SIZE=000000000000000000001", ALL, &m), 501);
+    assert_int_equal(mail("FROM:<a@b> SIZE=1 SIZE=1", ALL, &m), 501);
+    assert_int_equal(mail("FROM:<a@b> BODY=BINARYMIME", ALL, &m), 504);
+    assert_int_equal(mail("FROM:<a@b> BODY=x", ALL, &m), 501);
+    assert_int_equal(mail("FROM:<a@b> RET=FULL", SMTP_PARAM_SIZE, &m), 555);
+    assert_int_equal(mail("FROM:<a@b> X-FOO=1", ALL, &m), 555);
+    assert_int_equal(mail("FROM:<a@b>SIZE=1", ALL, &m), 501);
+    assert_int_equal(mail("FROM:<a@b> -X=1", ALL, &m), 501);
+    assert_int_equal(mail("FROM:<a@b> SIZE=", ALL, &m), 501);
+    assert_int_equal(mail("FROM:<a@b> ENVID=a+0ab", ALL, &m), 501);
+    assert_int_equal(mail("FROM:<a@b> ENVID=a+0", ALL, &m), 501);
+    assert_int_equal(mail("TO:<a@b>", ALL, &m), 501);
+    assert_int_equal(mail("", ALL, &m), 501);
+}
+
+static unsigned rcpt(const char *args, unsigned offered, bool utf8, struct smtp_rcpt *rc)
+{
+    struct smtp_reply r = {0};
+    return smtp_command_rcpt(slice_str(args), offered, utf8, rc, &r) ? 0 : r.code;
+}
+
+static void rcpt_parameters(void **state)
+{
+    struct smtp_rcpt r;
+    assert_int_equal(rcpt("TO:<a@b> NOTIFY=success,Delay ORCPT=rfc822;a+2Bb@c", ALL, false, &r), 0);
+    assert_int_equal(r.notify, SMTP_NOTIFY_SUCCESS | SMTP_NOTIFY_DELAY);
+    assert_true(slice_eq(r.orcpt_type, S("rfc822")) && slice_eq(r.orcpt, S("a+2Bb@c")));
+    assert_int_equal(rcpt("TO:<a@b> NOTIFY=NEVER,DELAY", ALL, false, &r), 501);
+    assert_int_equal(rcpt("TO:<a@b> NOTIFY=", ALL, false, &r), 501);
+    assert_int_equal(rcpt("TO:<a@b> NOTIFY=SOMETIMES", ALL, false, &r), 501);
+    assert_int_equal(rcpt("TO:<a@b> ORCPT=a@b", ALL, false, &r), 501);
+    assert_int_equal(rcpt("TO:<a@b> NOTIFY=NEVER", 0, false, &r), 555);
+    assert_int_equal(rcpt("TO:<\xc3\xa9@b>", 0, false, &r), 553);
+    assert_int_equal(rcpt("TO:<\xc3\xa9@b>", 0, true, &r), 0);
+    char long_id[600] = "TO:<a@b> ORCPT=x;";
+    size_t n = strlen(long_id);
+    memset(long_id + n, 'y', 500);
+    long_id[n + 500] = '\0';
+    assert_int_equal(rcpt(long_id, ALL, false, &r), 0);
+    long_id[n + 500] = 'y';
+    long_id[n + 501] = '\0';
+    assert_int_equal(rcpt(long_id, ALL, false, &r), 501);
+}
+
+static void xtext(void **state)
+{
+    struct buffer out;
+    buffer_init(&out, 16);
+    assert_true(smtp_xtext_decode(S("a+0D+0Ab+2B"), &out));
+    assert_true(slice_eq(buffer_slice(&out), S("a\r\nb+")));
+    assert_false(smtp_xtext_decode(S("a+0d"), &out));
+    assert_false(smtp_xtext_decode(S("a="), &out));
+    assert_false(smtp_xtext_decode(S("01234567890123456789"), &out));
+    buffer_finish(&out);
+}
+
+static void helo(void **state)
+{
+    char name[SMTP_HELO_MAX + 1], longest[SMTP_HELO_MAX + 1];
+    struct smtp_reply r = {0};
+    assert_true(smtp_command_helo(S(" a_b.c "), name, &r));
+    assert_string_equal(name, "a_b.c");
+    assert_true(smtp_command_helo(S("a\x1b[0m <b>\xc3"), name, &r));
+    assert_string_equal(name, "a?[0m??b??");
+    assert_false(smtp_command_helo(S("  "), name, &r));
+    assert_int_equal(r.code, 501);
+    memset(longest, 'x', sizeof longest);
+    assert_true(smtp_command_helo(slice(longest, 255), name, &r));
+    assert_false(smtp_command_helo(slice(longest, 256), name, &r));
+}
+
+static void chunk(void **state)
+{
+    struct smtp_chunk c;
+    struct smtp_reply r = {0};
+    assert_true(smtp_chunk_parse(S("18446744073709551615"), &c, &r));
+    assert_true(c.left == UINT64_MAX && !c.last);
+    assert_true(smtp_chunk_parse(S("0  last"), &c, &r));
+    assert_true(c.left == 0 && c.last);
+    assert_false(smtp_chunk_parse(S("18446744073709551616"), &c, &r));
+    assert_int_equal(r.code, 501);
+    assert_true(smtp_chunk_parse(S("3"), &c, &r));
+    assert_true(slice_eq(smtp_chunk_take(&c, S("ab")), S("ab")) && c.left == 1);
+    assert_true(slice_eq(smtp_chunk_take(&c, S("cd")), S("c")) && c.left == 0);
+    assert_true(smtp_chunk_take(&c, S("d")).n == 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(verbs),
+        cmocka_unit_test(mail_parameters),
+        cmocka_unit_test(rcpt_parameters),
+        cmocka_unit_test(xtext),
+        cmocka_unit_test(helo),
+        cmocka_unit_test(chunk),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
