@@ -153,6 +153,28 @@ static bool listen_bind(int fd, const struct listen_address *a)
     return false;
 }
 
+bool listen_free(const struct listen_address *a, char why[256])
+{
+    int on = 1, family = a->addr.ss_family;
+    struct peer p;
+    if (family == AF_UNIX)
+        return true;
+    peer_set(&p, (const struct sockaddr *)&a->addr, a->n);
+    if (!p.port)
+        return true;
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool ok =
+        fd >= 0 &&
+        (family != AF_INET6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0) &&
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+        bind(fd, (const struct sockaddr *)&a->addr, a->n) == 0;
+    if (!ok)
+        listen_explain(a, errno, why);
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
 int listen_open(const struct listen_address *a, char why[256])
 {
     int family = a->addr.ss_family;

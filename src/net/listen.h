@@ -14,6 +14,9 @@ struct listen_address {
 
 /* "ADDRESS:PORT", "[V6]:PORT", "unix:PATH", each with " proxy" behind it. False: why. */
 bool listen_parse(struct slice text, struct listen_address *a, char why[256]);
+/* Does nobody listen there yet? SO_REUSEPORT would let a second server share the port in silence.
+ * Unix sockets and port 0 are always free here. False: why. */
+bool listen_free(const struct listen_address *a, char why[256]);
 /* A bound, listening, non-blocking, close-on-exec socket with SO_REUSEPORT (not for unix: an old
  * socket file that nobody serves is replaced). -1: why says what to do (in use by..., privileges).
  */

@@ -90,6 +90,18 @@ static struct gather_socket *add_socket(struct gathering *w, const struct servic
     return s;
 }
 
+/* [::] is a default: a machine without IPv6 shall start all the same. */
+static void cannot_open(struct gathering *w, const struct service *service,
+    const struct config_item *item, const char *why)
+{
+    if (item->line)
+        problem(w, item->line, "listen.%s: %s", service->name, why);
+    else if (slice_starts(slice_str(item->text), S("[")))
+        log_warn("listener left out", log_text("listener", service->name), log_text("reason", why));
+    else
+        problem(w, 0, "listen.%s (default): %s", service->name, why);
+}
+
 /* One socket for each reactor, all on the port that the first one got; a unix socket is shared. */
 static void open_address(struct gathering *w, struct gather *old, const struct service *service,
     const struct config_item *item, struct listen_address *a)
@@ -97,11 +109,15 @@ static void open_address(struct gathering *w, struct gather *old, const struct s
     char why[256];
     int first = -1;
     bool shared = a->addr.ss_family == AF_UNIX;
+    if (!find_socket(old, service->name, a->text, 0) && !listen_free(a, why)) {
+        cannot_open(w, service, item, why);
+        return;
+    }
     for (unsigned r = 0; r < w->g->reactors; r++) {
         struct gather_socket *kept = find_socket(old, service->name, a->text, r);
         int fd = kept ? kept->fd : shared && r ? first : listen_open(a, why);
         if (fd < 0) {
-            problem(w, item->line, "listen.%s: %s", service->name, why);
+            cannot_open(w, service, item, why);
             return;
         }
         if (!add_socket(w, service, a, r, fd))
@@ -143,6 +159,17 @@ static void visit_addresses(struct gathering *w, struct gather *old, bool open_t
             }
         }
     }
+}
+
+static void check_proxies(struct gathering *w)
+{
+    const struct config_list *list = &w->g->config.proxy_peers;
+    struct peer_network n;
+    for (size_t i = 0; i < list->n; i++)
+        if (!peer_network_parse(slice_str(list->items[i].text), &n))
+            problem(w, list->items[i].line,
+                "proxy.peers: %s is neither an address nor a network (192.0.2.0/24)",
+                list->items[i].text);
 }
 
 /* ---- certificates ---- */
@@ -238,6 +265,7 @@ static bool load(struct gathering *w)
         problem(w, 0, "cannot be read: %s", f ? "larger than 1 MiB" : strerror(errno));
     else
         config_parse(&g->config, buffer_slice(&g->config_text), w->path, config_problem, w);
+    check_proxies(w);
     if (f)
         fclose(f);
     return w->problems == 0;
@@ -267,6 +295,9 @@ bool gather_all(
     if (!g->sockets)
         problem(&w, 0, "out of memory");
     else if (load(&w)) {
+        log_start(STDERR_FILENO, (enum log_level)g->config.log_level,
+            (enum log_format)g->config.log_format);
+        log_stop(); /* one thread: lines are written at once */
         g->data_dir = open(g->config.data_dir.text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (g->data_dir < 0)
             problem(&w, g->config.data_dir.line,

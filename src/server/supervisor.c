@@ -146,9 +146,6 @@ static void reload(struct supervisor *s)
         notify("READY=1");
         return;
     }
-    log_start(STDERR_FILENO, (enum log_level)fresh.config.log_level,
-        (enum log_format)fresh.config.log_format);
-    log_stop();
     gather_finish(&s->current, &fresh);
     s->current = fresh;
     if (s->sock >= 0)
@@ -279,9 +276,6 @@ int serve(const char *config_path)
     s.signals = signalfd(-1, &heard, SFD_CLOEXEC | SFD_NONBLOCK);
     if (s.signals < 0 || !gather_all(&s.current, NULL, config_path, report, NULL))
         return SERVE_USAGE;
-    log_start(STDERR_FILENO, (enum log_level)s.current.config.log_level,
-        (enum log_format)s.current.config.log_format);
-    log_stop(); /* one thread: lines are written at once */
     int code = check_owner(&s.current) ? loop(&s) : SERVE_USAGE;
     gather_finish(&s.current, NULL);
     close(s.signals);

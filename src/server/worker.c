@@ -105,6 +105,15 @@ static uint64_t memory_budget(const struct config *c)
     return (uint64_t)info.totalram * info.mem_unit / 2;
 }
 
+static void set_proxies(const struct config *c)
+{
+    struct peer_network networks[CONFIG_LIST_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < c->proxy_peers.n; i++)
+        n += peer_network_parse(slice_str(c->proxy_peers.items[i].text), &networks[n]);
+    listen_set_proxies(networks, n);
+}
+
 /* Config, log, limits and certificates of the snapshot; the old config stays alive for old
  * sessions. */
 static bool take_settings(struct worker *w)
@@ -123,6 +132,7 @@ static bool take_settings(struct worker *w)
     log_start(STDERR_FILENO, (enum log_level)c->log_level, (enum log_format)c->log_format);
     budget_set(memory_budget(c));
     listen_set_limit((unsigned)c->limits.connections_per_address);
+    set_proxies(c);
     struct services_options o = {.config = c,
         .store = w->store,
         .directory = w->directory,
