@@ -127,7 +127,7 @@ static void conn_init(struct conn *c, const struct conn_options *options)
     c->until = deadline_in(c->opening_timeout);
     c->read_wait = STREAM_WANT_READ;
     c->write_wait = STREAM_WANT_WRITE;
-    c->readable = true;
+    c->readable = options->fd < 0;
     c->watcher.fd = -1;
     c->timer_at = DEADLINE_NEVER;
     c->state = STATE_OPENING;
@@ -148,23 +148,22 @@ struct conn *conn_create(const struct conn_options *options)
     home_prepare();
     conn_init(c, options);
     bool opening = c->proxy || c->wants_tls;
-    if (options->fd >= 0 &&
-        !watcher_start(&c->watcher, options->fd, opening ? WATCH_READ : 0, conn_on_ready)) {
-        options->stream->ops->destroy(options->stream);
-        free(c);
-        return NULL;
-    }
+    bool watched = options->fd < 0 ||
+                   watcher_start(&c->watcher, options->fd, opening ? WATCH_READ : 0, conn_on_ready);
     c->meter = meter_of(c->listener ? c->listener : "other");
     metric_add(&c->meter->opened, 1);
     metric_add(&c->meter->active, 1);
     list_push_back(&home.conns, &c->node);
     home.count++;
-    if (!opening) {
+    if (!watched) {
+        conn_say(c, "cannot be watched");
+        conn_end(c, CONN_END_PEER);
+    } else if (!opening) {
         conn_queue(c, CONN_OPENED);
         return c;
     }
     conn_set_alarm(c);
-    if (options->fd < 0)
+    if (options->fd < 0 || !watched)
         conn_kick(c);
     return c;
 }
@@ -234,8 +233,8 @@ void conn_set_handler(struct conn *c, const struct conn_handler *handler, void *
 
 bool conn_start_tls(struct conn *c)
 {
-    assert(c->state == STATE_RUNNING && !c->tls);
-    if (conn_bytes_left(&c->in) > 0)
+    assert(c->state == STATE_RUNNING);
+    if (c->tls || conn_bytes_left(&c->in) > 0)
         return false;
     c->start_tls = true;
     return true;

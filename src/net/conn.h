@@ -20,7 +20,8 @@ struct conn;
 enum conn_next {
     CONN_MORE,  /* not complete: call feed again when more bytes are there */
     CONN_RUN,   /* complete: call run on a task */
-    CONN_HOLD,  /* cannot take bytes now (a body sink is full): stop reading until conn_resume */
+    CONN_HOLD,  /* cannot take bytes now (a body sink is full): stop reading until conn_resume, then
+                   feed is called again, perhaps with nothing */
     CONN_CLOSE, /* flush what is to be sent, then close */
 };
 
@@ -73,8 +74,8 @@ struct conn_options {
     int64_t timeout; /* ns for PROXY + handshake together */
 };
 
-/* NULL: out of memory or fds; the stream is destroyed. Otherwise run(CONN_OPENED) or closed()
- * follows, never inside this call. */
+/* NULL: out of memory; the stream is destroyed, the session is the caller's. Otherwise
+ * run(CONN_OPENED) or closed() follows, never inside this call. */
 struct conn *conn_create(const struct conn_options *options);
 
 void *conn_session(struct conn *c);
@@ -113,7 +114,8 @@ bool conn_flush(struct conn *c, deadline until);
 /* ---- control ---- */
 
 /* In run: after the reply is flushed, TLS handshake, then run(CONN_SECURED). False: unread bytes
- * are there, somebody injected plain text behind STARTTLS; the handler refuses and closes. */
+ * are there, somebody injected plain text behind STARTTLS (or TLS is on already); the handler
+ * refuses and closes. */
 bool conn_start_tls(struct conn *c);
 /* Bytes that are here and not consumed. */
 struct slice conn_unread(const struct conn *c);

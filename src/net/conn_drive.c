@@ -13,7 +13,7 @@ static enum conn_next conn_feed(struct conn *c)
     size_t used = 0;
     if (c->eof && in.n == 0)
         c->eof_told = true;
-    c->fresh = false;
+    c->fresh = c->again = false;
     c->inside++;
     task_forbid_suspend();
     enum conn_next next = c->handler->feed(c, in, c->eof, &used);
@@ -35,7 +35,7 @@ static enum conn_next conn_feed(struct conn *c)
     case CONN_HOLD:
         c->held = true;
         c->held_at = clock_now();
-        c->fresh = true;
+        c->fresh = c->again = true;
         break;
     case CONN_CLOSE:
         conn_close(c);
@@ -47,7 +47,7 @@ static enum conn_next conn_feed(struct conn *c)
 /* Has feed not been told of everything that is there? */
 static bool conn_has_news(const struct conn *c)
 {
-    return conn_bytes_left(&c->in) > 0 || (c->eof && !c->eof_told);
+    return conn_bytes_left(&c->in) > 0 || (c->eof && !c->eof_told) || c->again;
 }
 
 static bool conn_output_high(const struct conn *c)

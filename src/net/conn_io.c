@@ -98,7 +98,7 @@ void conn_consume(struct conn *c, size_t n)
 
 struct slice conn_unread(const struct conn *c)
 {
-    return slice(c->in.block.p + c->in.at, conn_bytes_left(&c->in));
+    return c->in.block.p ? slice(c->in.block.p + c->in.at, conn_bytes_left(&c->in)) : S("");
 }
 
 void conn_release_buffers(struct conn *c)

@@ -87,6 +87,7 @@ struct conn {
     bool eof;       /* the peer has closed its side */
     bool eof_told;  /* ... and feed has seen that with nothing unread */
     bool fresh;     /* feed has not seen what is unread */
+    bool again;     /* feed has said HOLD and must be asked again */
     bool readable;  /* the stream may have bytes now */
     bool large;     /* a body is streaming: read in large pieces */
     bool held;      /* CONN_HOLD */

@@ -8,6 +8,8 @@
 
 /* Connections taken in one turn of the loop before others have theirs. */
 #define ACCEPT_BATCH 64
+/* ... and at the end, so that a flood cannot keep a listener alive; more than a backlog holds. */
+#define ACCEPT_LAST 16384
 /* How long accepting rests when the process has no more files. */
 #define ACCEPT_PAUSE (100 * CLOCK_MS)
 /* ... and how often the log says so. */
@@ -52,7 +54,7 @@ static void accept_start(struct listener *l, int fd, struct conn_options *o, boo
             conn_counted(c, network);
         return;
     }
-    log_warn("connection dropped: out of memory or watches", log_text("listener", o->listener));
+    log_warn("connection dropped: out of memory", log_text("listener", o->listener));
     limit_closed();
     if (counted)
         limit_give(network);
@@ -188,7 +190,7 @@ void listener_stop(struct listener *l)
         return;
     l->stopping = true;
     timer_stop(&l->rest);
-    while (accept_next(l))
+    for (int i = 0; i < ACCEPT_LAST && accept_next(l); i++)
         ;
     watcher_stop(&l->watcher);
     free(l);

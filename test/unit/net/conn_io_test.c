@@ -112,9 +112,50 @@ static void run_hold(void *arg)
     finish(&k, &e, CONN_END_SELF);
 }
 
+/* The sink is full with the last byte: only the call after resume can say that all is there, also
+ * when a wake comes in between. */
+static bool last_byte_held;
+
+static enum conn_next feed_last(struct conn *c, struct slice in, bool eof, size_t *used)
+{
+    struct echo *e = conn_session(c);
+    *used = in.n;
+    if (in.n == 0 && last_byte_held) {
+        last_byte_held = false;
+        e->line = S("PING all");
+        return CONN_RUN;
+    }
+    last_byte_held = in.n > 0;
+    return last_byte_held ? CONN_HOLD : CONN_MORE;
+}
+
+static void run_hold_last(void *wake)
+{
+    struct echo e = {0};
+    struct conn_handler handler = echo_handler;
+    handler.feed = feed_last;
+    event_init(&ended);
+    e.ended = &ended;
+    struct client k = client_open(&e, (struct conn_options){.handler = &handler});
+    client_expect(&k, "HI\r\n");
+    client_send(&k, S("body"));
+    while (!last_byte_held)
+        task_sleep(deadline_in(CLOCK_MS));
+    if (wake) {
+        conn_wake(e.c);
+        client_expect(&k, "NEWS\r\n");
+    }
+    conn_resume(e.c);
+    client_expect(&k, "PONG all\r\n");
+    close(k.fd);
+    CHECK(event_wait(&ended, deadline_in(CLIENT_PATIENCE)) == WAIT_OK);
+}
+
 static void hold_and_resume(void **state)
 {
     client_run(run_hold, NULL);
+    client_run(run_hold_last, NULL);
+    client_run(run_hold_last, &ended);
 }
 
 static void run_timeout(void *arg)
