@@ -284,6 +284,8 @@ static void bench_main(void *arg)
 {
     struct bench *b = arg;
     struct store_options options = {.engine = b->options.engine, .dir = b->dir};
+    printf(
+        "engine %s; a sync of this disk takes %.2f ms\n", options.engine, figures_sync_ms(b->dir));
     enum store_open_error error;
     char why[512];
     struct store *s = store_open(&options, &error, why);

@@ -5,6 +5,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#define SYNCS 101 /* tried to learn what one costs */
+
 /* 32 buckets to each power of two: 3 % wide. */
 static unsigned bucket_of(uint64_t us)
 {
@@ -72,6 +74,32 @@ static double percentile(const struct figures_count *total, double part)
             return bucket_ms(i);
     }
     return (double)total->slowest / 1000.0;
+}
+
+static int compare_times(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+double figures_sync_ms(int dir)
+{
+    static const char page[4096] = {1};
+    int64_t times[SYNCS];
+    int fd = openat(dir, "sync", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    bool right = fd >= 0;
+    for (unsigned i = 0; right && i < SYNCS; i++) {
+        int64_t start = clock_now();
+        right = write(fd, page, sizeof page) == sizeof page && fdatasync(fd) == 0;
+        times[i] = clock_now() - start;
+    }
+    if (fd >= 0)
+        close(fd);
+    unlinkat(dir, "sync", 0);
+    if (!right)
+        return 0;
+    qsort(times, SYNCS, sizeof *times, compare_times);
+    return (double)times[SYNCS / 2] / 1e6;
 }
 
 void figures_head(void)

@@ -20,6 +20,9 @@ struct figures_usage {
 };
 
 void figures_take(struct store *s, struct figures_usage *u);
+/* Median time of writing 4 KiB to the end of a file of this folder and syncing it, in ms; 0: it
+ * cannot be done. What the disk gives decides what the store can. */
+double figures_sync_ms(int dir);
 /* The head of the table, and one line of it. */
 void figures_head(void);
 void figures_print(unsigned writers, const struct figures_count *total,
