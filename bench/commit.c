@@ -31,6 +31,7 @@ static const char usage[] =
 
 struct options {
     const char *engine, *dir;
+    int dir_fd;
     unsigned seconds, writers[RUNS_MAX], runs;
     uint64_t big;
 };
@@ -199,10 +200,10 @@ static bool measure(struct store *s, const struct options *o, unsigned n, uint64
     struct figures_usage from, to;
     memset(&total, 0, sizeof total);
     struct run run = {.store = s, .home = reactor_self(), .accounts = accounts};
-    figures_take(s, &from);
+    figures_take(s, o->dir_fd, &from);
     run.until = deadline_in((int64_t)o->seconds * CLOCK_SEC);
     run_writers(&run, writers, n);
-    figures_take(s, &to);
+    figures_take(s, o->dir_fd, &to);
     for (unsigned i = 0; i < n; i++)
         figures_sum(&total, &writers[i].count);
     figures_print(n, &total, &from, &to);
@@ -254,7 +255,6 @@ static uint64_t preload(struct store *s, uint64_t rows)
 
 struct bench {
     struct options options;
-    int dir;
     bool right;
 };
 
@@ -283,9 +283,9 @@ static bool measure_all(struct store *s, const struct options *o)
 static void bench_main(void *arg)
 {
     struct bench *b = arg;
-    struct store_options options = {.engine = b->options.engine, .dir = b->dir};
-    printf(
-        "engine %s; a sync of this disk takes %.2f ms\n", options.engine, figures_sync_ms(b->dir));
+    struct store_options options = {.engine = b->options.engine, .dir = b->options.dir_fd};
+    printf("engine %s; a sync of this disk takes %.2f ms\n", options.engine,
+        figures_sync_ms(b->options.dir_fd));
     enum store_open_error error;
     char why[512];
     struct store *s = store_open(&options, &error, why);
@@ -318,7 +318,12 @@ static bool parse_options(struct options *o, int argc, char **argv)
     static const struct option names[] = {{"engine", required_argument, NULL, 'e'},
         {"seconds", required_argument, NULL, 's'}, {"writers", required_argument, NULL, 'w'},
         {"big", required_argument, NULL, 'b'}, {"dir", required_argument, NULL, 'd'}, {0}};
-    *o = (struct options){"lmdb", ".", 5, {1, 8, 64, 256}, 4, 0};
+    *o = (struct options){.engine = "lmdb",
+        .dir = ".",
+        .dir_fd = -1,
+        .seconds = 5,
+        .writers = {1, 8, 64, 256},
+        .runs = 4};
     for (int c; (c = getopt_long(argc, argv, "", names, NULL)) != -1;) {
         if (c == 'e')
             o->engine = optarg;
@@ -341,7 +346,7 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 
 int main(int argc, char **argv)
 {
-    struct bench b = {.dir = -1};
+    struct bench b = {0};
     if (!parse_options(&b.options, argc, argv)) {
         fputs(usage, stderr);
         return 2;
@@ -349,14 +354,14 @@ int main(int argc, char **argv)
     write_text();
     char path[1024];
     snprintf(path, sizeof path, "%s/bench-commit-XXXXXX", b.options.dir);
-    if (!mkdtemp(path) || (b.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
+    if (!mkdtemp(path) || (b.options.dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
         perror(path);
         return 1;
     }
     struct runtime_options options = {.reactors = 2, .stacks = 2 * WRITERS_MAX};
     if (!runtime_run(&options, bench_main, &b))
         perror("runtime_run");
-    close(b.dir);
+    close(b.options.dir_fd);
     nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     return b.right ? 0 : 1;
 }

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define SYNCS 101 /* tried to learn what one costs */
@@ -42,25 +44,48 @@ void figures_sum(struct figures_count *total, const struct figures_count *c)
         total->latency[i] += c->latency[i];
 }
 
-static uint64_t disk_bytes(void)
+/* The first bytes of a small file, as text. */
+static void read_text(const char *path, char *to, size_t room)
 {
-    char lines[512];
-    int fd = open("/proc/self/io", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, lines, sizeof lines - 1);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, to, room - 1);
     if (fd >= 0)
         close(fd);
-    lines[n > 0 ? n : 0] = '\0';
-    const char *line = strstr(lines, "\nwrite_bytes: ");
+    to[n > 0 ? n : 0] = '\0';
+}
+
+static uint64_t io_bytes(void)
+{
+    char text[512];
+    read_text("/proc/self/io", text, sizeof text);
+    const char *line = strstr(text, "\nwrite_bytes: ");
     return line ? strtoull(line + 14, NULL, 10) : 0;
 }
 
-void figures_take(struct store *s, struct figures_usage *u)
+/* The seventh number of a device's stat: sectors of 512 bytes written. */
+static uint64_t disk_bytes(int dir)
+{
+    struct stat st;
+    char path[64], text[512];
+    if (fstat(dir, &st) != 0)
+        return 0;
+    snprintf(path, sizeof path, "/sys/dev/block/%u:%u/stat", major(st.st_dev), minor(st.st_dev));
+    read_text(path, text, sizeof text);
+    char *at = text;
+    uint64_t sectors = 0;
+    for (unsigned i = 0; i < 7; i++)
+        sectors = strtoull(at, &at, 10);
+    return sectors * 512;
+}
+
+void figures_take(struct store *s, int dir, struct figures_usage *u)
 {
     struct rusage r;
     getrusage(RUSAGE_SELF, &r);
     u->cpu_us =
         (r.ru_utime.tv_sec + r.ru_stime.tv_sec) * 1000000 + r.ru_utime.tv_usec + r.ru_stime.tv_usec;
-    u->disk_bytes = disk_bytes();
+    u->io_bytes = io_bytes();
+    u->disk_bytes = disk_bytes(dir);
     store_figures(s, &u->store);
     u->at = clock_now();
 }
@@ -104,8 +129,8 @@ double figures_sync_ms(int dir)
 
 void figures_head(void)
 {
-    printf("%8s %12s %9s %9s %9s %8s %10s %10s %10s %9s\n", "writers", "deliveries/s", "p50 ms",
-        "p99 ms", "max ms", "a group", "syncs each", "KiB each", "disk KiB", "CPU us");
+    printf("%8s %12s %9s %9s %9s %8s %10s %9s %9s %9s %7s\n", "writers", "deliveries/s", "p50 ms",
+        "p99 ms", "max ms", "a group", "syncs each", "blob KiB", "io KiB", "disk KiB", "CPU us");
 }
 
 void figures_print(unsigned n, const struct figures_count *total, const struct figures_usage *from,
@@ -113,11 +138,12 @@ void figures_print(unsigned n, const struct figures_count *total, const struct f
 {
     double each = total->done ? (double)total->done : 1;
     uint64_t groups = to->store.groups - from->store.groups;
-    printf("%8u %12.0f %9.2f %9.2f %9.2f %8.1f %10.3f %10.1f %10.1f %9.1f\n", n,
+    printf("%8u %12.0f %9.2f %9.2f %9.2f %8.1f %10.3f %9.1f %9.1f %9.1f %7.1f\n", n,
         each * 1e9 / (double)(to->at - from->at), percentile(total, 0.5), percentile(total, 0.99),
         (double)total->slowest / 1000.0, groups ? each / (double)groups : 0,
         (double)(to->store.syncs - from->store.syncs) / each,
         (double)(to->store.bytes_written - from->store.bytes_written) / 1024 / each,
+        (double)(to->io_bytes - from->io_bytes) / 1024 / each,
         (double)(to->disk_bytes - from->disk_bytes) / 1024 / each,
         (double)(to->cpu_us - from->cpu_us) / each);
     fflush(stdout);

@@ -14,12 +14,15 @@ void figures_sum(struct figures_count *total, const struct figures_count *c);
 
 struct figures_usage {
     struct store_figures store;
-    uint64_t disk_bytes; /* what the kernel was given for the disk */
+    uint64_t io_bytes;   /* /proc/self/io: dirtied pages, too many where the page cache has large
+                            folios */
+    uint64_t disk_bytes; /* written by the device of the store, for whomever; 0: it has none */
     int64_t cpu_us;
     int64_t at;
 };
 
-void figures_take(struct store *s, struct figures_usage *u);
+/* dir: the folder of the store. */
+void figures_take(struct store *s, int dir, struct figures_usage *u);
 /* Median time of writing 4 KiB to the end of a file of this folder and syncing it, in ms; 0: it
  * cannot be done. What the disk gives decides what the store can. */
 double figures_sync_ms(int dir);
