@@ -44,8 +44,8 @@ struct committer {
     struct list turns;     /* lanes that have members */
     size_t waiting, eager; /* members; those that are not lazy */
     bool stopping, asleep;
-    size_t wanted;     /* wakes the sleeper when so many wait */
-    size_t last_count; /* members of the last group */
+    size_t wanted;  /* wakes the sleeper when so many wait */
+    size_t company; /* members of the last group, and those that came meanwhile */
     struct post *free_posts;
     struct post *posts;
     struct lane lanes[COMMIT_LANES];
@@ -302,7 +302,7 @@ static void take_group(struct committer *c, struct list *taken)
         if (!list_empty(&lane->waiting))
             list_push_back(&c->turns, &lane->turn);
     }
-    c->last_count = taken_count;
+    c->company = taken_count;
     metric_set(&depth, (int64_t)c->waiting);
 }
 
@@ -320,13 +320,13 @@ static bool doze(struct committer *c, int64_t ns)
 }
 
 /* Under the lock. Those whom the last group has just answered come back within moments: starting
- * without them would split them over two groups for good, with the syncs of both. Waits for less
- * than a sync takes. */
+ * without them would split them over two groups for good, with the syncs of both. Waits no
+ * longer than a sync takes. */
 static void await_company(struct committer *c)
 {
     int64_t sync = c->appender.sync_time;
-    int64_t patience = sync / 2 < COMMIT_COMPANY ? sync / 2 : COMMIT_COMPANY;
-    size_t wanted = c->last_count < COMMIT_GROUP_MAX ? c->last_count : COMMIT_GROUP_MAX;
+    int64_t patience = sync < COMMIT_COMPANY ? sync : COMMIT_COMPANY;
+    size_t wanted = c->company < COMMIT_GROUP_MAX ? c->company : COMMIT_GROUP_MAX;
     if (wanted < 2 || c->waiting >= wanted || c->stopping)
         return;
     c->asleep = true;
@@ -371,6 +371,7 @@ static void *committer_main(void *arg)
         pthread_mutex_unlock(&c->lock);
         run_group(c, &taken);
         pthread_mutex_lock(&c->lock);
+        c->company += c->waiting;
     }
     pthread_mutex_unlock(&c->lock);
     return NULL;
