@@ -152,8 +152,8 @@ static bool check_crypt(struct slice prepared, const char *stored)
     if (!data)
         return false;
     if (slice_to_cstr(prepared, text, sizeof text)) {
-        const char *made = crypt_r(text, stored, data);
-        right = made && made[0] == '$' && slice_eq_secret(slice_str(made), slice_str(stored));
+        const char *made = crypt_rn(text, stored, data, sizeof *data);
+        right = made && slice_eq_secret(slice_str(made), slice_str(stored));
     }
     OPENSSL_cleanse(text, sizeof text);
     OPENSSL_cleanse(data, sizeof *data);
