@@ -106,16 +106,16 @@ bool auth_admit(struct auth_attempt *a, deadline until)
     return false;
 }
 
-/* What failures about a name are counted by; never a name in clear. */
+/* What failures about a name are counted by: the account, or the name in any spelling. */
 static uint64_t account_key(const struct auth_attempt *a)
 {
-    char lower[AUTH_USER_MAX];
-    size_t n = a->user.n < sizeof lower ? a->user.n : sizeof lower;
+    char canonical[DIRECTORY_ADDRESS_MAX + 1];
+    struct slice name = a->user;
     if (a->reply->account)
         return a->reply->account;
-    for (size_t i = 0; i < n; i++)
-        lower[i] = ascii_lower(a->user.p[i]);
-    return hash_slice(slice(lower, n)) | UINT64_C(1) << 63;
+    if (name.n <= AUTH_USER_MAX && directory_canonical(name, canonical))
+        name = slice_str(canonical);
+    return hash_slice(name) | UINT64_C(1) << 63;
 }
 
 void auth_refuse(

@@ -283,10 +283,22 @@ const uint8_t *directory_server_id(const struct directory *d)
     return d->server_id;
 }
 
+bool directory_canonical(struct slice address, char canonical[DIRECTORY_ADDRESS_MAX + 1])
+{
+    struct directory_text text;
+    bool is_address = directory_text_parse(address, &text);
+    return slice_to_cstr(is_address ? directory_text_all(&text) : S(""), canonical,
+               DIRECTORY_ADDRESS_MAX + 1) &&
+           is_address;
+}
+
 void directory_salt(const struct directory *d, struct slice name, uint8_t salt[16])
 {
+    char canonical[DIRECTORY_ADDRESS_MAX + 1];
     uint8_t mac[EVP_MAX_MD_SIZE];
     unsigned n = sizeof mac;
+    if (directory_canonical(name, canonical))
+        name = slice_str(canonical);
     if (!HMAC(EVP_sha256(), d->secret, sizeof d->secret, (const unsigned char *)name.p, name.n, mac,
             &n))
         abort();

@@ -55,8 +55,10 @@ struct directory *directory_open(
 void directory_close(struct directory *d);
 /* 16 random bytes, the same for the life of the store. */
 const uint8_t *directory_server_id(const struct directory *d);
-/* What a login name that does not exist gets as its SCRAM salt: HMAC of the store's secret, the
- * same at each try. */
+/* The canonical text of an address, whether it exists here or not; false: it is none. Pure. */
+bool directory_canonical(struct slice address, char canonical[DIRECTORY_ADDRESS_MAX + 1]);
+/* What a login name that does not exist gets as its SCRAM salt: HMAC of the store's secret and its
+ * canonical text, the same at each try and for each spelling, as the salt of an account is. */
 void directory_salt(const struct directory *d, struct slice name, uint8_t salt[16]);
 
 /* ---- domains ---- */

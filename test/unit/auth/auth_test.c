@@ -106,6 +106,13 @@ static void same_cost(struct directory *d)
     auth = quick(d);
     cheap_account(d, "ann@example.org", "secret");
     account_add(d, "none@example.org");
+    /* A password known to be wrong is known in each spelling of the name, there or not. */
+    CHECK(ask("Ann@Example.org", "first") == AUTH_WRONG &&
+          ask("ann@example.org", "first") == AUTH_WRONG);
+    CHECK(auth_hashes(auth) == 1);
+    CHECK(ask("Nobody@Example.org", "first") == AUTH_WRONG &&
+          ask("nobody@example.org", "first") == AUTH_WRONG);
+    CHECK(auth_hashes(auth) == 2);
     for (size_t i = 0; i < sizeof users / sizeof *users; i++) {
         uint64_t before = auth_hashes(auth);
         CHECK(ask(users[i], "wrong") == AUTH_WRONG);
