@@ -33,6 +33,21 @@ static size_t literal_end(struct slice s, size_t at)
     return at;
 }
 
+/* Copies the quoted string or domain literal at s[from], unquoted; returns where it ends. */
+static size_t copy_whole(struct slice s, size_t from, char **to, bool *broken)
+{
+    if (s.p[from] == '[') {
+        size_t close = literal_end(s, from);
+        *to += lexis_unquote(slice_sub(s, from, close - from), *to);
+        *broken |= s.p[close - 1] != ']';
+        return close;
+    }
+    size_t close = lexis_quoted(s, from);
+    *to += lexis_unquote(slice_sub(s, from + 1, close - from - 1), *to);
+    *broken |= close == s.n;
+    return close < s.n ? close + 1 : close;
+}
+
 /* Copies value[from, end) as a phrase, local part or domain. Words that blanks separate stay
  * apart by one blank; in addresses that is broken, unless a dot stands there (RFC 5322 §4.4). */
 static struct slice copy_words(
@@ -54,18 +69,9 @@ static struct slice copy_words(
             a->broken |= part != PART_NAME;
         }
         gap = false;
-        if (c == '"') {
-            size_t close = lexis_quoted(s, from);
-            a->broken |= close == end || part == PART_DOMAIN;
-            to += lexis_unquote(slice_sub(s, from + 1, close - from - 1), to);
-            from = close < end ? close + 1 : end;
-            continue;
-        }
-        if (c == '[' && part == PART_DOMAIN) {
-            size_t close = literal_end(s, from);
-            to += lexis_unquote(slice_sub(s, from, close - from), to);
-            a->broken |= s.p[close - 1] != ']';
-            from = close;
+        if (c == '"' || (c == '[' && part == PART_DOMAIN)) {
+            a->broken |= c == '"' && part == PART_DOMAIN;
+            from = copy_whole(s, from, &to, &a->broken);
             continue;
         }
         if (c == '\\' && from + 1 < end) {

@@ -180,15 +180,23 @@ static bool convert(struct charset *c, struct slice *in, struct buffer *to)
         if (!room)
             return false;
         char *p = (char *)in->p;
-        size_t in_left = in->n;
+        const size_t in_all = in->n < ROOM_UNIT ? in->n : ROOM_UNIT;
+        size_t in_left = in_all;
         size_t out_left = want < left ? want : left;
         size_t out_all = out_left;
         size_t done = iconv(c->iconv, &p, &in_left, &room, &out_left);
         int why = errno;
         buffer_took(to, out_all - out_left);
-        *in = slice_from(*in, in->n - in_left);
-        if (done != (size_t)-1 || why == EINVAL)
-            return true;
+        const bool last = in_all == in->n;
+        *in = slice_from(*in, in_all - in_left);
+        if (done != (size_t)-1)
+            continue;
+        if (why == EINVAL) {
+            /* Cut by our own piece, or by the end of what there is. */
+            if (last || in_left == in_all)
+                return true;
+            continue;
+        }
         if (why == E2BIG && out_all == left) {
             to->overflow = true;
             return false;
