@@ -89,7 +89,11 @@ static int create(struct appender *a, uint64_t least)
     if (fd < 0)
         return errno;
     uint64_t wanted = db->segment_size > least ? db->segment_size : least;
-    if (least < SMALLEST_SEGMENT && wanted > SMALLEST_SEGMENT)
+    if (a->frugal > least)
+        least = a->frugal;
+    if (a->frugal)
+        wanted = least; /* compaction on a full disk: just what it needs */
+    if (!a->frugal && least < SMALLEST_SEGMENT && wanted > SMALLEST_SEGMENT)
         least = SMALLEST_SEGMENT;
     int error = allocate(fd, wanted, least, &room);
     if (!error && (fsync(fd) != 0 || fsync(db->segments_dir) != 0))
@@ -208,11 +212,14 @@ static bool append_one(
 
 bool append_group(struct appender *a, struct list *members, char why[256])
 {
-    bool appended = false, refuse = atomic_load(&a->db->short_of_space);
+    bool appended = false, is_short = atomic_load(&a->db->short_of_space);
     list_for(members, node)
     {
         struct member *m = list_entry(node, struct member, node);
-        for (size_t i = 0; i < m->append_count && !refuse; i++) {
+        if (is_short && !m->job)
+            continue;
+        a->frugal = is_short ? m->append_bytes : 0;
+        for (size_t i = 0; i < m->append_count; i++) {
             bool full = false;
             if (m->appends[i].own_segment)
                 continue;

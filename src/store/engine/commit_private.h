@@ -70,6 +70,7 @@ struct group {
     struct partrows rows;
     struct writeset *set;
     int64_t now; /* store clock */
+    bool tight;  /* only what deletes is taken: data.mdb is full */
     size_t partition_count, segment_count, dead_count;
     uint16_t used[GROUP_SLOTS / 2];
     struct group_partition slots[GROUP_SLOTS];
@@ -79,7 +80,7 @@ struct group {
 
 struct group *group_create(struct lmdb *db, struct appender *a); /* NULL: out of memory */
 void group_destroy(struct group *g);
-int group_begin(struct group *g);
+int group_begin(struct group *g, bool *fatal);
 void group_abort(struct group *g);
 /* Runs the member. 0: its outcome and those of its mutations are set. Else the transaction must be
  * given up. */
@@ -110,9 +111,10 @@ struct append_full {
 
 struct appender {
     struct lmdb *db;
-    struct segfile *file;                          /* the current segment; NULL: none */
-    uint64_t used, room;                           /* of it; used is where the next record goes */
-    bool changed;                                  /* since the last commit */
+    struct segfile *file; /* the current segment; NULL: none */
+    uint64_t used, room;  /* of it; used is where the next record goes */
+    bool changed;         /* since the last commit */
+    uint64_t frugal;      /* not 0: space is short, a new segment gets this size */
     struct append_full full[COMMIT_GROUP_MAX * 2]; /* to be sealed by the next commit */
     size_t full_count;
     struct iovec parts[1024];
@@ -179,6 +181,9 @@ void keeper_housekeep(struct store *s, bool urgent);
 enum outcome keeper_commit(struct lmdb *db, struct member *m);
 /* On the keeper: sleeps; false: the store is closing or has failed. */
 bool keeper_pause(struct lmdb *db, int64_t ns);
+
+/* On the keeper: removes the files of segments that are gone by now. */
+void keeper_run_unlinks(struct lmdb *db);
 
 /* Both on the keeper. Frees what is due, in steps. */
 void sweep_run(struct lmdb *db, bool urgent);

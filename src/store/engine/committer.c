@@ -182,7 +182,7 @@ static bool run_alone(struct committer *c, struct list *node, bool last)
     int error = 0;
     bool fatal = false;
     for (unsigned trial = 0; trial < 2; trial++) {
-        error = group_begin(c->group);
+        error = group_begin(c->group, &fatal);
         if (!error)
             error = group_run(c->group, m);
         if (!error)
@@ -225,7 +225,7 @@ static bool run_together(struct committer *c, struct list *members)
     list_init(&run);
     bool fatal = false;
     int64_t start = clock_now();
-    int error = group_begin(c->group);
+    int error = group_begin(c->group, &fatal);
     while (!error && !list_empty(members)) {
         struct list *node = members->next;
         error = group_run(c->group, list_entry(node, struct member, node));

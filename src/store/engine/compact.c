@@ -172,6 +172,27 @@ static bool compact_segment(struct lmdb *db, uint64_t id, uint64_t used, bool ur
     return going;
 }
 
+/* A segment that still has live bytes afterwards holds something damaged: it is not walked again
+ * before the next start. */
+static bool is_stuck(const struct lmdb *db, uint64_t id)
+{
+    for (size_t i = 0; i < LMDB_STUCK_MAX; i++)
+        if (db->stuck[i] == id)
+            return true;
+    return false;
+}
+
+static void note_stuck(struct lmdb *db, uint64_t id)
+{
+    struct segrow row;
+    struct snapshot *s = snapshot_take(db);
+    if (!s)
+        return;
+    if (segrow_get(s->rows.txn, s->rows.dbis, id, &row) == 0 && row.live > 0)
+        db->stuck[db->stuck_count++ % LMDB_STUCK_MAX] = id;
+    snapshot_give(db, s);
+}
+
 /* Sealed segments of which less than half is live, behind *after. */
 static size_t candidates(
     struct lmdb *db, uint64_t *after, struct segrow rows[SEGMENTS_MAX], uint64_t ids[SEGMENTS_MAX])
@@ -196,7 +217,7 @@ static size_t candidates(
         if (!segrow_parse(key, value, &id, &row))
             continue;
         *after = id;
-        if (row.state == SEGROW_SEALED && row.live < row.used / 2) {
+        if (row.state == SEGROW_SEALED && row.live < row.used / 2 && !is_stuck(db, id)) {
             ids[count] = id;
             rows[count++] = row;
         }
@@ -212,9 +233,11 @@ void compact_run(struct lmdb *db, bool urgent)
     uint64_t ids[SEGMENTS_MAX], after = 0;
     for (size_t n = 1; n > 0;) {
         n = candidates(db, &after, rows, ids);
-        for (size_t i = 0; i < n; i++)
-            if (atomic_load(&db->short_of_space) ||
-                !compact_segment(db, ids[i], rows[i].used, urgent))
+        for (size_t i = 0; i < n; i++) {
+            if (!compact_segment(db, ids[i], rows[i].used, urgent))
                 return;
+            note_stuck(db, ids[i]);
+            keeper_run_unlinks(db);
+        }
     }
 }

@@ -39,11 +39,32 @@ static void group_reset(struct group *g)
     g->rows.txn = NULL;
 }
 
-int group_begin(struct group *g)
+/* Is data.mdb full but for its reserve? Pages that were freed inside it count as room. */
+static bool is_tight(struct group *g)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    const MDB_dbi dbis[] = {g->db->dbis.rows, g->db->dbis.blobs, g->db->dbis.segments,
+        g->db->dbis.garbage, g->db->dbis.ids};
+    mdb_env_info(g->db->env, &info);
+    mdb_env_stat(g->db->env, &stat);
+    if ((uint64_t)stat.ms_psize * info.me_last_pgno < g->db->map_size)
+        return false;
+    uint64_t pages = 0, size = stat.ms_psize;
+    for (size_t i = 0; i < sizeof dbis / sizeof *dbis; i++)
+        if (mdb_stat(g->rows.txn, dbis[i], &stat) == 0)
+            pages += stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages;
+    return pages * size >= g->db->map_size - g->db->map_size / 16;
+}
+
+int group_begin(struct group *g, bool *fatal)
 {
     group_reset(g);
     g->now = lmdb_clock(g->db);
-    return mdb_txn_begin(g->db->env, NULL, 0, &g->rows.txn);
+    int error = mdb_txn_begin(g->db->env, NULL, 0, &g->rows.txn);
+    *fatal = error != 0;
+    g->tight = !error && is_tight(g);
+    return error;
 }
 
 void group_abort(struct group *g)
@@ -159,7 +180,7 @@ static int run_one(struct group *g, struct member *m, struct store_mutation *mut
     store_view_init(&txn.view, &partrows_ops, &g->rows, part->partition, part->version, g->set);
     enum outcome outcome = store_txn_run(&txn, mut->fn, mut->arg);
     if (outcome == OUTCOME_DONE) {
-        if (atomic_load(&g->db->short_of_space) && !deletes(g->set))
+        if ((g->tight || atomic_load(&g->db->short_of_space)) && !deletes(g->set))
             return 0;
         error = refs_check(g, m);
         if (error)
@@ -318,6 +339,7 @@ int group_commit(struct group *g, bool last, bool *fatal)
     error = mdb_txn_commit(g->rows.txn);
     g->rows.txn = NULL;
     if (error) {
+        error = home_commit_error(g->db, error);
         *fatal = !home_full(error);
         group_reset(g);
         return error;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define FORMAT_LINE "barid store 1\n"
+#define NO_SPACE    ((uint64_t)1024 * 1024)
 
 static bool refuse(enum store_open_error *error, enum store_open_error which, char why[512],
     const char *what, const char *detail)
@@ -176,6 +177,18 @@ bool home_full(int error)
            error == MDB_TXN_FULL;
 }
 
+/* Bytes that are free for us. */
+static uint64_t space(const struct lmdb *db)
+{
+    struct statvfs vfs;
+    return fstatvfs(db->dir, &vfs) == 0 ? (uint64_t)vfs.f_bavail * vfs.f_frsize : 0;
+}
+
+int home_commit_error(const struct lmdb *db, int error)
+{
+    return error == EIO && space(db) < NO_SPACE ? ENOSPC : error;
+}
+
 void home_ballast_drop(struct lmdb *db)
 {
     if (atomic_exchange(&db->short_of_space, true))
@@ -193,9 +206,7 @@ void home_ballast_make(struct lmdb *db)
         atomic_store(&db->short_of_space, false);
         return;
     }
-    struct statvfs vfs;
-    if (fstatvfs(db->dir, &vfs) != 0 ||
-        (uint64_t)vfs.f_bavail * vfs.f_frsize < 2 * db->ballast_size)
+    if (space(db) < 2 * db->ballast_size)
         return;
     int fd =
         openat(db->dir, "ballast", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -95,8 +95,9 @@ void keeper_unlink(struct lmdb *db, uint64_t segment)
         unlink_segment(db, segment);
 }
 
-static void run_unlinks(struct keeper *k)
+void keeper_run_unlinks(struct lmdb *db)
 {
+    struct keeper *k = db->keeper;
     pthread_mutex_lock(&k->lock);
     while (k->unlink_count > 0) {
         uint64_t segment = k->unlinks[--k->unlink_count];
@@ -115,9 +116,9 @@ static void round_run(struct keeper *k, bool urgent)
         return;
     home_ballast_make(k->db);
     sweep_run(k->db, urgent);
-    run_unlinks(k);
+    keeper_run_unlinks(k->db);
     compact_run(k->db, urgent);
-    run_unlinks(k);
+    keeper_run_unlinks(k->db);
     home_ballast_make(k->db);
 }
 
@@ -159,7 +160,7 @@ static void *keeper_main(void *arg)
         struct list wishes;
         bool urgent = take_wishes(k, &wishes);
         pthread_mutex_unlock(&k->lock);
-        run_unlinks(k);
+        keeper_run_unlinks(k->db);
         if (due) {
             round_run(k, urgent || atomic_load(&k->db->short_of_space));
             next = clock_now() + interval(k);
@@ -230,7 +231,7 @@ void keeper_destroy(struct keeper *k)
 {
     if (!k)
         return;
-    run_unlinks(k);
+    keeper_run_unlinks(k->db);
     pthread_mutex_destroy(&k->lock);
     pthread_cond_destroy(&k->work);
     free(k);

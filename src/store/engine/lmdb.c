@@ -30,6 +30,9 @@
 #define GIB       (UINT64_C(1) << 30)
 #define GC_DELAY  (INT64_C(24) * 3600 * CLOCK_SEC)
 #define DATABASES 6
+/* Behind the size that was asked for: with it what only deletes stays possible when that is full.
+ */
+#define MAP_RESERVE (UINT64_C(64) * 1024 * 1024)
 
 int64_t lmdb_clock(const struct lmdb *db)
 {
@@ -93,7 +96,7 @@ static bool open_environment(struct lmdb *db, enum store_open_error *error, char
     if (!code)
         code = mdb_env_set_maxreaders(db->env, LMDB_READERS);
     if (!code)
-        code = mdb_env_set_mapsize(db->env, db->map_size);
+        code = mdb_env_set_mapsize(db->env, db->map_size + MAP_RESERVE);
     if (!code)
         code = mdb_env_open(db->env, path, flags, 0600);
     if (code)

@@ -24,6 +24,7 @@
 /* Larger blobs get a segment of their own. */
 #define LMDB_INLINE_MAX      ((uint64_t)1024 * 1024)
 #define LMDB_SEGMENT_DEFAULT ((uint64_t)64 * 1024 * 1024)
+#define LMDB_STUCK_MAX       64
 #define LMDB_BALLAST_MAX     ((uint64_t)16 * 1024 * 1024)
 
 /* ---- rows about blobs (blobrow.c) ---- */
@@ -152,6 +153,10 @@ void home_ballast_drop(struct lmdb *db);
 /* Makes the ballast when it is missing and there is room for it and more. */
 void home_ballast_make(struct lmdb *db);
 bool home_full(int error); /* ENOSPC and its like, LMDB's own included */
+/* LMDB makes EIO of a write that a full disk cut short; then this makes ENOSPC of it. Nothing was
+ * committed: the pages of the transaction come before its meta page, and an error of that page
+ * makes all later calls fail. */
+int home_commit_error(const struct lmdb *db, int error);
 
 /* ---- the engine ---- */
 
@@ -177,6 +182,8 @@ struct lmdb {
     struct segfile_cache segfiles;
     struct committer *committer;
     struct keeper *keeper;
+    uint64_t stuck[LMDB_STUCK_MAX]; /* the keeper's: see compact.c */
+    size_t stuck_count;
 
     _Atomic uint64_t next_blob, reserved_blob, next_segment;
     atomic_bool short_of_space; /* the ballast is gone: only what deletes is taken */

@@ -23,6 +23,7 @@ struct harness {
     struct store_options options;
     struct store *store;
     void (*body)(struct harness *);
+    bool memory_spools; /* bodies take no disk space */
 };
 
 static inline int harness_remove(
@@ -189,8 +190,10 @@ static inline store_blob_id harness_blob(
     char key[16];
     int tmp = openat(h->dir, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct store_blob_owner owner = {7, 9};
-    struct store_new_blob blob = {
-        .body = harness_spool(seed, n, tmp), .date = 1, .owners = &owner, .owner_count = 1};
+    struct store_new_blob blob = {.body = harness_spool(seed, n, h->memory_spools ? -1 : tmp),
+        .date = 1,
+        .owners = &owner,
+        .owner_count = 1};
     snprintf(key, sizeof key, "blob %u", (unsigned)seed);
     struct harness_put put = {.key = slice_str(key), .value = S("x"), .fresh = &blob.id};
     struct store_mutation m = {.partition = partition, .fn = harness_put_fn, .arg = &put};
