@@ -49,8 +49,8 @@ static const struct service services[] = {
     {"submissions", true, false, false},
     {"imap", false, false, false},
     {"imaps", true, false, false},
-    {"pop3", false, false, false},
-    {"pop3s", true, false, false},
+    {"pop3", false, true, false},
+    {"pop3s", true, true, false},
     {"lmtp", false, true, true},
     {"metrics", false, true, false},
 };

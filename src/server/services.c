@@ -2,6 +2,7 @@
 #include "base/metrics.h"
 #include "http/server.h"
 #include "intake/intake.h"
+#include "pop3/pop3.h"
 #include <stdlib.h>
 
 #define HANDSHAKE_TIME (60 * CLOCK_SEC)
@@ -9,6 +10,7 @@
 struct services {
     struct intake_options intake;
     struct smtp_service mx, lmtp;
+    struct pop3_service pop3;
     struct http_service metrics;
     struct store *store;
 };
@@ -61,6 +63,13 @@ struct services *services_create(const struct services_options *options)
     };
     intake_mx(&s->intake, &s->mx);
     intake_lmtp(&s->intake, &s->lmtp);
+    s->pop3 = (struct pop3_service){
+        .hostname = c->hostname.text,
+        .store = options->store,
+        .auth = options->auth,
+        .plaintext_without_tls = c->auth_plaintext_without_tls,
+        .connections_per_account = (unsigned)c->limits.connections_per_account,
+    };
     s->metrics = (struct http_service){.protocol = "metrics", .get = get, .arg = s};
     return s;
 }
@@ -75,6 +84,8 @@ bool services_find(struct services *s, const char *service, struct listener_opti
     } known[] = {
         {"smtp", smtp_accept, &s->mx},
         {"lmtp", smtp_accept, &s->lmtp},
+        {"pop3", pop3_accept, &s->pop3},
+        {"pop3s", pop3_accept, &s->pop3},
         {"metrics", http_accept, &s->metrics},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
