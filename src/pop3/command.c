@@ -64,9 +64,8 @@ static bool parse_arguments(
         out->second = slice_trim(rest);
         return out->text.n > 0 && slice_find(out->second, ' ') == SLICE_NONE;
     case MAYBE_MESSAGE:
-        if (!args.n)
-            return true;
-        /* fall through */
+        out->has_message = args.n > 0;
+        return !args.n || number(args, &out->message);
     case MESSAGE:
         out->has_message = true;
         return number(args, &out->message);
