@@ -5,8 +5,10 @@
 #include <iconv.h>
 #include <stdlib.h>
 
-#define TAIL_MAX  16   /* a character of any charset, with its shift sequence */
-#define ROOM_UNIT 4096 /* output asked of the buffer at once */
+#define TAIL_MAX     16   /* a character of any charset, with its shift sequence */
+#define CHARSETS_MAX 128  /* that iconv converts */
+#define ROOM_UNIT    4096 /* output asked of the buffer at once */
+#define INPUT_UNIT   256  /* input given to iconv at once: one bad byte costs no more than this */
 
 struct charset {
     const struct charset_name *name;
@@ -31,13 +33,21 @@ static const struct charset_name *find_name(struct slice name)
     return NULL;
 }
 
+/* Kept open for the life of the process: glibc unloads a module whose last user is gone. */
+static iconv_t kept[CHARSETS_MAX];
+
 size_t charset_setup(void)
 {
     size_t n = 0;
-    for (size_t i = 0; i < charset_name_count; i++) {
-        /* Kept open for the life of the process: glibc unloads a module whose last user is gone. */
-        if (charset_names[i].iconv && iconv_open("UTF-8", charset_names[i].iconv) != (iconv_t)-1)
-            n++;
+    const char *before = "";
+    for (size_t i = 0; i < charset_name_count && n < CHARSETS_MAX; i++) {
+        /* Aliases of one charset stand together. */
+        const char *name = charset_names[i].iconv;
+        if (!name || strcmp(name, before) == 0)
+            continue;
+        before = name;
+        kept[n] = iconv_open("UTF-8", name);
+        n += kept[n] != (iconv_t)-1;
     }
     return n;
 }
@@ -180,7 +190,7 @@ static bool convert(struct charset *c, struct slice *in, struct buffer *to)
         if (!room)
             return false;
         char *p = (char *)in->p;
-        const size_t in_all = in->n < ROOM_UNIT ? in->n : ROOM_UNIT;
+        const size_t in_all = in->n < INPUT_UNIT ? in->n : INPUT_UNIT;
         size_t in_left = in_all;
         size_t out_left = want < left ? want : left;
         size_t out_all = out_left;

@@ -100,7 +100,7 @@ static void *convert_much(void *arg)
 static void threads_side_by_side(void **state)
 {
     pthread_t thread[4];
-    assert_true(charset_setup() > 50);
+    assert_true(charset_setup() > 40);
     for (size_t i = 0; i < 4; i++)
         assert_int_equal(pthread_create(&thread[i], NULL, convert_much, thread), 0);
     for (size_t i = 0; i < 4; i++) {
