@@ -106,13 +106,6 @@ static void same_cost(struct directory *d)
     auth = quick(d);
     cheap_account(d, "ann@example.org", "secret");
     account_add(d, "none@example.org");
-    /* A password known to be wrong is known in each spelling of the name, there or not. */
-    CHECK(ask("Ann@Example.org", "first") == AUTH_WRONG &&
-          ask("ann@example.org", "first") == AUTH_WRONG);
-    CHECK(auth_hashes(auth) == 1);
-    CHECK(ask("Nobody@Example.org", "first") == AUTH_WRONG &&
-          ask("nobody@example.org", "first") == AUTH_WRONG);
-    CHECK(auth_hashes(auth) == 2);
     for (size_t i = 0; i < sizeof users / sizeof *users; i++) {
         uint64_t before = auth_hashes(auth);
         CHECK(ask(users[i], "wrong") == AUTH_WRONG);
@@ -180,58 +173,6 @@ static void slowed(struct directory *d)
     auth_destroy(auth);
 }
 
-/* Many reactors share one auth. */
-#define REACTORS 3
-#define EACH     60
-
-static struct {
-    struct remote remote;
-    struct scope scope;
-} crowd[REACTORS];
-static atomic_uint crowd_ok, crowd_wrong, crowd_busy, crowd_ended;
-
-static void crowd_one(void *arg)
-{
-    uintptr_t i = (uintptr_t)arg;
-    struct auth_reply mine;
-    struct auth_request request = {.user = i % 2 ? S("ann@example.org") : S("bob@example.org"),
-        .password = i % 3 ? S("secret") : S("wrong"),
-        .network = i % 7};
-    auth_check(auth, &request, &mine, i % 5 ? DEADLINE_NEVER : deadline_in(CLOCK_MS));
-    atomic_fetch_add(mine.result == AUTH_OK      ? &crowd_ok
-                     : mine.result == AUTH_WRONG ? &crowd_wrong
-                                                 : &crowd_busy,
-        1);
-    CHECK(mine.result != AUTH_OK || strcmp(mine.address, request.user.p) == 0);
-    atomic_fetch_add(&crowd_ended, 1);
-}
-
-static void crowd_start(struct remote *r)
-{
-    struct scope *scope = &crowd[reactor_index(reactor_self())].scope;
-    scope_init(scope);
-    for (uintptr_t i = 0; i < EACH; i++)
-        CHECK(scope_spawn(scope, TASK_NORMAL, crowd_one, (void *)i));
-}
-
-static void crowded(struct directory *d)
-{
-    CHECK(domain_add(d, "example.org") == DIRECTORY_OK);
-    auth = quick(d);
-    cheap_account(d, "ann@example.org", "secret");
-    cheap_account(d, "bob@example.org", "secret");
-    for (unsigned i = 0; i < REACTORS; i++) {
-        crowd[i].remote.fn = crowd_start;
-        reactor_send(runtime_reactor(i), &crowd[i].remote);
-    }
-    while (atomic_load(&crowd_ended) < REACTORS * EACH)
-        task_sleep(deadline_in(CLOCK_MS));
-    /* Each third is wrong; busy are at most those with a short deadline. */
-    CHECK(crowd_wrong <= REACTORS * EACH / 3 && crowd_busy <= REACTORS * EACH / 5);
-    CHECK(crowd_ok + crowd_wrong + crowd_busy == REACTORS * EACH && crowd_ok > 0);
-    auth_destroy(auth);
-}
-
 static void metrics(struct directory *d)
 {
     struct buffer out;
@@ -258,13 +199,6 @@ HOUSE_TEST(flood)
 HOUSE_TEST(slowed)
 HOUSE_TEST(metrics)
 
-static void test_crowded(void **state)
-{
-    struct house h = {.test = crowded};
-    struct runtime_options options = {.reactors = REACTORS};
-    CHECK(runtime_run(&options, house_run, &h));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,7 +207,6 @@ int main(void)
         cmocka_unit_test(test_same_cost),
         cmocka_unit_test(test_flood),
         cmocka_unit_test(test_slowed),
-        cmocka_unit_test(test_crowded),
         cmocka_unit_test(test_metrics),
     };
     log_start(2, LOG_ERROR, LOG_LOGFMT);

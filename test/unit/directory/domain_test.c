@@ -72,30 +72,6 @@ static void many(struct directory *d)
     CHECK(n == 1203);
 }
 
-/* Commits that end unknown: said so, and whatever became of them, the rows agree. */
-static void unknown(struct directory *d)
-{
-    unsigned results[DIRECTORY_UNKNOWN + 1] = {0};
-    for (int i = 0; i < 100; i++) {
-        char name[32], address[64];
-        snprintf(name, sizeof name, "d%d.example", i / 2);
-        snprintf(address, sizeof address, "ann@%s", name);
-        results[domain_add(d, name)]++;
-        struct directory_new_account account = {.address = text(address)};
-        results[directory_account_add(d, &account, NULL, why, DEADLINE_NEVER)]++;
-    }
-    CHECK(results[DIRECTORY_UNKNOWN] > 0 && results[DIRECTORY_OK] > 0);
-    CHECK(results[DIRECTORY_BUSY] == 0 && results[DIRECTORY_BAD] == 0);
-    CHECK(verify(d) == 0);
-}
-
-static void test_unknown(void **state)
-{
-    struct house h = {.test = unknown, .unknown_one_in = 4};
-    struct runtime_options options = {.reactors = 1};
-    CHECK(runtime_run(&options, house_run, &h));
-}
-
 static void test_domains(void **state)
 {
     house(domains);
@@ -117,7 +93,6 @@ int main(void)
         cmocka_unit_test(test_domains),
         cmocka_unit_test(test_in_use),
         cmocka_unit_test(test_many),
-        cmocka_unit_test(test_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
