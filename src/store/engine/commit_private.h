@@ -150,6 +150,18 @@ void blobprep_finish(struct lmdb *db, struct blobprep *p, enum outcome outcome);
 int blobprep_write_single(
     struct lmdb *db, struct append *a, struct slice head, const struct spool *body);
 
+/* ---- running a group (commit.c) ---- */
+
+struct commit {
+    struct lmdb *db;
+    struct group *group;
+    struct appender *appender;
+};
+
+/* On the committer: appends, runs, commits and finishes all members; the list is empty afterwards.
+ */
+void commit_group(struct commit *c, struct list *members);
+
 /* ---- the committer (committer.c) ---- */
 
 /* NULL: errno. */
