@@ -5,6 +5,7 @@
  *   lock                      held (flock) by the one process that has the store open
  *   format                    "barid store 1\n"
  *   data.mdb                  LMDB: all rows                      (engine/lmdb.c)
+ *   data.mdb-lock             LMDB: its table of readers
  *   segments/NNNNNNNNNNNNNNNN blob records, self-describing       (segment.c)
  *   ballast                   freed when the disk is full, so that EXPUNGE and DELETE stay possible
  *   tmp/                      unlinked spool files
