@@ -196,13 +196,19 @@ static void write_done(struct offload_job *job)
 
 /* ---- writing ---- */
 
+static enum spool_state over_budget(struct spool *s)
+{
+    s->no_space = true;
+    return fail(s, "the memory budget is used up");
+}
+
 static enum spool_state overflow(struct spool *s)
 {
     if (s->options.tmp_dir < 0)
         return s->state;
     if (!s->head.p) {
         if (!part_add(&s->head, slice(s->active.p, HEAD_KEPT)))
-            return fail(s, "the memory budget is used up");
+            return over_budget(s);
     }
     if (s->writing) {
         s->waiting = true;
@@ -223,7 +229,7 @@ enum spool_state spool_write(struct spool *s, struct slice bytes)
         return s->state;
     }
     if (!part_add(&s->active, bytes))
-        return fail(s, "the memory budget is used up");
+        return over_budget(s);
     s->size += bytes.n;
     bool filed = s->head.p != NULL;
     if (s->active.n > MEMORY_MAX || (filed && s->active.n == MEMORY_MAX))

@@ -34,6 +34,7 @@ enum spool_state spool_write(struct spool *s, struct slice bytes);
 enum spool_state spool_state(const struct spool *s);
 const char *spool_error(
     const struct spool *s); /* words for log; no space is told apart by spool_no_space */
+/* Neither on the disk nor in the memory budget. */
 bool spool_no_space(const struct spool *s);
 /* Task, after the last write: waits for what is in flight. DONE or FAILED. */
 TASK_FN
