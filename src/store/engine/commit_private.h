@@ -187,6 +187,8 @@ void keeper_stop(struct keeper *k);            /* may block */
 void keeper_destroy(struct keeper *k);         /* NULL is fine */
 /* Any thread: the file of a segment without a row, to be unlinked. */
 void keeper_unlink(struct lmdb *db, uint64_t segment);
+/* Any thread. A round now, not when the interval is over: the disk has become full. */
+void keeper_hurry(struct lmdb *db);
 TASK_FN
 void keeper_housekeep(struct store *s, bool urgent);
 /* On the keeper: submits and waits. */

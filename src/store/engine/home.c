@@ -1,5 +1,5 @@
 #include "base/log.h"
-#include "store/engine/lmdb_private.h"
+#include "store/engine/commit_private.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -195,6 +195,7 @@ void home_ballast_drop(struct lmdb *db)
         return;
     unlinkat(db->dir, "ballast", 0);
     log_error("store.space.short", log_text("effect", "no space left: only what deletes is taken"));
+    keeper_hurry(db);
 }
 
 /* The blocks must be real: fallocate, and no ballast at all where it cannot be had. */

@@ -9,6 +9,7 @@
 #define UNLINKS_MAX  1024
 #define INTERVAL_MIN (100 * CLOCK_MS)
 #define INTERVAL_MAX (60 * CLOCK_SEC)
+#define SPACE_LOOK   (1 * CLOCK_SEC) /* is there room again? */
 
 /* A task that waits for a round. */
 struct keeper_wish {
@@ -24,6 +25,7 @@ struct keeper {
     pthread_cond_t work;
     struct list wishes;
     bool stopping, committed;
+    bool hurry; /* a round at once */
     uint64_t unlinks[UNLINKS_MAX];
     size_t unlink_count;
 };
@@ -146,17 +148,41 @@ static void grant(struct list *wishes)
         completion_post(list_entry(node, struct keeper_wish, node)->waiter.slot, 0);
 }
 
+void keeper_hurry(struct lmdb *db)
+{
+    struct keeper *k = db->keeper;
+    pthread_mutex_lock(&k->lock);
+    k->hurry = true;
+    pthread_cond_broadcast(&k->work);
+    pthread_mutex_unlock(&k->lock);
+}
+
+/* Under the lock. On a full disk mail waits outside: it must not wait for the next round. */
+static void rest(struct keeper *k, int64_t until)
+{
+    if (!atomic_load(&k->db->short_of_space)) {
+        wait_until(k, until);
+        return;
+    }
+    int64_t look = clock_now() + SPACE_LOOK;
+    wait_until(k, look < until ? look : until);
+    pthread_mutex_unlock(&k->lock);
+    home_ballast_make(k->db);
+    pthread_mutex_lock(&k->lock);
+}
+
 static void *keeper_main(void *arg)
 {
     struct keeper *k = arg;
     int64_t next = clock_now() + interval(k);
     pthread_mutex_lock(&k->lock);
     while (!k->stopping) {
-        if (list_empty(&k->wishes) && k->unlink_count == 0 && clock_now() < next) {
-            wait_until(k, next);
+        bool due = !list_empty(&k->wishes) || k->hurry || clock_now() >= next;
+        if (!due && k->unlink_count == 0) {
+            rest(k, next);
             continue;
         }
-        bool due = !list_empty(&k->wishes) || clock_now() >= next;
+        k->hurry = false;
         struct list wishes;
         bool urgent = take_wishes(k, &wishes);
         pthread_mutex_unlock(&k->lock);
@@ -168,10 +194,10 @@ static void *keeper_main(void *arg)
         grant(&wishes);
         pthread_mutex_lock(&k->lock);
     }
-    struct list rest;
-    take_wishes(k, &rest);
+    struct list left;
+    take_wishes(k, &left);
     pthread_mutex_unlock(&k->lock);
-    grant(&rest);
+    grant(&left);
     return NULL;
 }
 
