@@ -44,6 +44,7 @@ def one_is_lost(p, name):
     """verify tells of it, a server starts and serves, all other mail is there word for word."""
     done = p.server.cli("verify", check=False)
     assert done.returncode == 1, "verify: exit %d: %s" % (done.returncode, done.stdout[-300:])
+    p.ledger.damaged = True
     assert "blob" in done.stdout, "verify does not name it: " + done.stdout[-300:]
     p.start(shimmed=False)
     assert run_script(p, "then"), "the server does not serve: " + p.server.log()[-300:]

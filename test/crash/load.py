@@ -32,6 +32,7 @@ class Ledger:
         self.messages = {}
         self.state = {}  # (address, name): "sent", "kept", "going" (DELE under way), "gone"
         self.together = []  # SMTP: all recipients or none, as long as it is unknown
+        self.damaged = False  # some messages cannot be read
 
     def sending(self, message, together=False):
         self.messages[message.name] = message
@@ -203,15 +204,23 @@ class Pop3(Client):
         return int(self.command("STAT").split()[1])
 
     def name(self, number):
-        for line in self.lines("TOP %d 0" % number):
+        """None: it is damaged, which the server says."""
+        try:
+            lines = self.lines("TOP %d 0" % number)
+        except AssertionError:
+            if self.ledger.damaged:
+                return None
+            raise
+        for line in lines:
             if line.startswith("X-Crash: "):
                 return line[9:]
         raise AssertionError("a message without X-Crash")
 
     def delete(self, numbers):
         """DELE of each and QUIT: only its +OK makes them gone."""
-        keys = [(self.address, self.name(n)) for n in numbers]
-        for n in numbers:
+        names = [(n, self.name(n)) for n in numbers]
+        keys = [(self.address, name) for n, name in names if name]
+        for n in (n for n, name in names if name):
             self.command("DELE %d" % n)
         for key in keys:
             self.ledger.state[key] = "going"
