@@ -1,10 +1,12 @@
 """Full and broken disks under a server that lives."""
 import os
+import select
+import socket
 
 import load
 import shim
 from kill_cases import Failures, count_calls, run_script, spread
-from place import Place
+from place import Place, Skip
 
 MESSAGE = 300000
 
@@ -113,4 +115,64 @@ def write_fails(calls, rng):
     return fails(rng, kinds, (shim.FAIL, shim.SHORT), 14)
 
 
-CASES = [full_at_a_call, disk_full, sync_fails, write_fails]
+def read_fails(calls, rng):
+    """Of one message: an error for that one, and the connection and everybody else live on."""
+    with Place() as p:
+        p.start()
+        if not load.has_pop3(p.server):
+            raise Skip("no POP3")
+        assert deliver(p, "one", MESSAGE, ("alice",)).startswith("250")
+        p.ledger.damaged = True
+        p.shim.arm(shim.FAIL, 1, shim.READ, last=shim.FOREVER, error=shim.EIO)
+        with load.Pop3(p.server.ports["pop3"], p.ledger, "alice") as c:
+            assert c.name(1) is None, "read in spite of EIO"
+            assert p.shim.fired()
+            assert deliver(p, "two").startswith("250"), "mail is not taken"
+            p.shim.disarm()
+            assert c.name(1) == "one", "not read when the disk is well again"
+        assert p.server.log().count("event=ready") == 1, "the worker ended"
+        p.kill()
+        wrong = p.check()
+        assert not wrong, "; ".join(wrong)
+
+
+def descriptors(pid):
+    return len(os.listdir("/proc/%d/fd" % pid))
+
+
+def busy(pid):
+    """CPU time used, s."""
+    with open("/proc/%d/stat" % pid) as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def no_descriptors(calls, rng):
+    """Whoever is connected is served; the others wait without a busy loop; then they are served."""
+    with Place() as p:
+        p.start(shimmed=False)
+        assert deliver(p, "before").startswith("250")
+        limit = str(descriptors(p.server.worker_pid()) + 8)
+        p.server.stop()
+        p.start(shimmed=False, before=["prlimit", "--nofile=%s:%s" % (limit, limit)])
+        pid = p.server.worker_pid()
+        smtp = p.server.ports["smtp"]
+        with load.Smtp(smtp, p.ledger) as c:
+            crowd = [socket.create_connection(("127.0.0.1", smtp)) for _ in range(40)]
+            used = busy(pid)
+            for _ in range(10):
+                assert c.command("NOOP").startswith("250"), c.last
+                select.select([], [], [], 0.1)
+            assert c.data(load.Message("within", 2000, ["alice"]))[0].startswith("250"), c.last
+            assert busy(pid) - used < 0.5, "%.2f s of CPU in a second of nothing" % (busy(pid) - used)
+            for s in crowd:
+                s.close()
+            reply = deliver(p, "after")
+            assert reply.startswith("250"), reply
+        assert p.server.log().count("event=ready") == 1, "the worker ended"
+        p.kill()
+        wrong = p.check()
+        assert not wrong, "; ".join(wrong)
+
+
+CASES = [full_at_a_call, disk_full, sync_fails, write_fails, read_fails, no_descriptors]

@@ -68,7 +68,7 @@ void journal_change(int fd, char op, uint64_t at, uint64_t n)
     uint64_t size = (uint64_t)st.st_size;
     size_t old = op != 'w' || at >= size ? 0 : size - at < n ? (size_t)(size - at) : (size_t)n;
     char *bytes = malloc(old + 1);
-    if (!bytes || pread(fd, bytes, old, (off_t)at) != (ssize_t)old)
+    if (!bytes || syscall(SYS_pread64, fd, bytes, old, at) != (long)old)
         abort();
     record(op, fd, at, n, size, bytes, old);
     free(bytes);

@@ -3,6 +3,7 @@ import os
 import random
 import signal
 import threading
+import time
 
 import load
 import shim
@@ -171,7 +172,8 @@ class Crowd:
     def __init__(self, p, size, tag, rng):
         self.p, self.tag, self.kept = p, tag, 0
         self.moved = threading.Condition()
-        self.strange = []
+        self.enough = False
+        self.strange, self.lost = [], 0
         self.threads = [threading.Thread(target=self.deliver, args=(i, rng.randrange(1 << 30))) for i in range(size)]
         for t in self.threads:
             t.start()
@@ -181,7 +183,7 @@ class Crowd:
         where = self.p.server.ports["smtp"] if index % 2 else self.p.server.folder + "/lmtp"
         try:
             with load.Smtp(where, self.p.ledger) as c:
-                while True:
+                while not self.enough:
                     n += 1
                     size = rng.choice((300, 2000, 2000, 20000, 300000))
                     who = load.ACCOUNTS[:rng.randint(1, 3)]
@@ -192,7 +194,8 @@ class Crowd:
                         self.kept += 1
                         self.moved.notify_all()
         except load.LOST:
-            pass
+            with self.moved:
+                self.lost += 1
 
     def wait(self, count):
         with self.moved:
@@ -206,16 +209,18 @@ class Crowd:
 
 
 def kill_under_load(calls, rng):
+    """Each round starts with what the kill before it left."""
     failures, kept = Failures(), 0
-    with Place() as p:
-        for n in range(100 if LONG else 5):
-            p.start(shimmed=False)
-            crowd = Crowd(p, 20, "round%d" % n, rng)
-            crowd.wait(rng.randint(1, 300))
-            p.kill()
-            failures.add("round %d" % n, crowd.end())
-            failures.add("round %d" % n, p.check())
-            kept += crowd.kept
+    for many in range(20 if LONG else 1):
+        with Place() as p:
+            for n in range(5):
+                p.start(shimmed=False)
+                crowd = Crowd(p, 20, "round%d" % n, rng)
+                crowd.wait(rng.randint(1, 300))
+                p.kill()
+                failures.add("round %d" % n, crowd.end())
+                failures.add("round %d" % n, p.check())
+                kept += crowd.kept
     failures.end()
     return "%d deliveries" % kept
 
@@ -237,5 +242,45 @@ def kill_worker_under_load(calls, rng):
     failures.end()
 
 
+def stop_under_load(calls, rng):
+    """SIGTERM: what was promised is there, in less than 10 s."""
+    failures = Failures()
+    with Place() as p:
+        for n in range(10 if LONG else 3):
+            p.start(shimmed=False)
+            crowd = Crowd(p, 20, "round%d" % n, rng)
+            crowd.wait(rng.randint(1, 200))
+            began = time.monotonic()
+            code = p.server.stop()
+            seconds = time.monotonic() - began
+            failures.add("round %d" % n, ["exit %d after %.1f s" % (code, seconds)] if code or seconds > 10 else [])
+            failures.add("round %d" % n, crowd.end())
+            failures.add("round %d" % n, p.check())
+    failures.end()
+
+
+def reload_under_load(calls, rng):
+    """SIGHUP: no connection is dropped."""
+    failures = Failures()
+    with Place() as p:
+        p.start(shimmed=False)
+        crowd = Crowd(p, 20, "reload", rng)
+        for n in range(5):
+            crowd.wait(30 * (n + 1))
+            p.server.process.send_signal(signal.SIGHUP)
+            p.server.wait_log("event=reloaded", n + 1)
+        crowd.enough = True
+        failures.add("reload", crowd.end())
+        failures.add("reload", ["%d connections were dropped" % crowd.lost] if crowd.lost else [])
+        failures.add("reload", still_works_after_stop(p))
+    failures.end()
+
+
+def still_works_after_stop(p):
+    p.server.stop()
+    return p.check()
+
+
 CASES = [kill_before, kill_after, kill_within, power_failure, power_failure_of_a_disk_that_lies, kill_while_starting,
-         worker_killed_at_a_call, kill_under_load, kill_worker_under_load]
+         worker_killed_at_a_call, kill_under_load, kill_worker_under_load, stop_under_load,
+         reload_under_load]

@@ -76,10 +76,12 @@ class Place:
         self.shim = shim.Shim(self.folder, journal)
         self.ledger = load.Ledger()
 
-    def start(self, shimmed=True, ready=True):
+    def start(self, shimmed=True, ready=True, before=()):
+        """before: a program that starts the server."""
         if self.shim.journal and os.path.exists(self.shim.journal):
             os.unlink(self.shim.journal)
         self.server.env = {**self.plain, **(self.shim.env if shimmed else {})}
+        self.server.before = before
         self.server.start(ready)
 
     def wait_end(self):

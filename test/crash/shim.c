@@ -165,6 +165,22 @@ ssize_t pwrite64(int fd, const void *p, size_t n, off_t at) __attribute__((alias
 ssize_t pwritev64(int fd, const struct iovec *parts, int count, off_t at)
     __attribute__((alias("pwritev")));
 
+ssize_t pread(int fd, void *p, size_t n, off_t at)
+{
+    enum shim_action action = counts(fd) ? decide(SHIM_READ) : SHIM_COUNT;
+    return before(action) ? syscall(SYS_pread64, fd, p, n, at) : -1;
+}
+
+ssize_t preadv2(int fd, const struct iovec *parts, int count, off_t at, int flags)
+{
+    enum shim_action action = counts(fd) ? decide(SHIM_READ) : SHIM_COUNT;
+    return before(action) ? syscall(SYS_preadv2, fd, parts, count, at, 0, flags) : -1;
+}
+
+ssize_t pread64(int fd, void *p, size_t n, off_t at) __attribute__((alias("pread")));
+ssize_t preadv64v2(int fd, const struct iovec *parts, int count, off_t at, int flags)
+    __attribute__((alias("preadv2")));
+
 /* ---- syncs and sizes ---- */
 
 static int sync_file(int fd, long number)

@@ -14,6 +14,7 @@ enum shim_kind { /* bits of shim_state.kinds */
     SHIM_TRUNCATE = 8,
     SHIM_NAME = 16,   /* unlink, rename, link, mkdir */
     SHIM_CREATE = 32, /* open with O_CREAT */
+    SHIM_READ = 64,
 };
 
 enum shim_action {

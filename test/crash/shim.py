@@ -10,9 +10,10 @@ LIBRARY = os.path.join(BUILD, "test/crash/crash-shim.so")
 DUMP = os.path.join(BUILD, "test/crash/crash-dump")
 STORE = os.path.join(BUILD, "test/crash/crash-store")
 
-WRITE, SYNC, ALLOCATE, TRUNCATE, NAME, CREATE = 1, 2, 4, 8, 16, 32
-ALL = 63
-NAMES = {WRITE: "write", SYNC: "sync", ALLOCATE: "fallocate", TRUNCATE: "ftruncate", NAME: "name", CREATE: "create"}
+WRITE, SYNC, ALLOCATE, TRUNCATE, NAME, CREATE, READ = 1, 2, 4, 8, 16, 32, 64
+ALL = 63  # that change something
+NAMES = {WRITE: "write", SYNC: "sync", ALLOCATE: "fallocate", TRUNCATE: "ftruncate", NAME: "name", CREATE: "create",
+         READ: "read"}
 COUNT, KILL_BEFORE, KILL_AFTER, TORN, FAIL, SHORT, LIE = range(7)
 ACTIONS = {KILL_BEFORE: "before", KILL_AFTER: "after", TORN: "within"}
 FOREVER = (1 << 64) - 1

@@ -50,6 +50,7 @@ class Server:
         self.log_path = os.path.join(self.folder, "log")
         self.env = dict(os.environ, **(env or {}))
         self.process = None
+        self.before = ()  # a command that runs the server
         self.ports = {}
         self.write_config(config or CONFIG % dict(
             hostname=hostname, data=self.data, folder=self.folder, smtp=smtp, more=more))
@@ -87,7 +88,7 @@ class Server:
     def start(self, ready=True):
         self.log_file = open(self.log_path, "ab")
         self.log_from = os.path.getsize(self.log_path)
-        self.process = subprocess.Popen([BARID, "serve", "-c", self.conf], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([*self.before, BARID, "serve", "-c", self.conf], stdin=subprocess.DEVNULL,
                                         stdout=self.log_file, stderr=self.log_file, env=self.env,
                                         start_new_session=True)
         if ready:
