@@ -31,7 +31,7 @@ const struct row table_rows[] = {
     {"listen.pop3s", KIND_LIST, AT(listen.pop3s), "0.0.0.0:995", 0, 0, NULL,
         "POP3, TLS from the start"},
     {"listen.lmtp", KIND_LIST, AT(listen.lmtp), "", 0, 0, NULL,
-        "local delivery by another server: unix:PATH or a loopback address only"},
+        "local delivery by another server: unix:PATH (its folder says who may) or loopback only"},
     {"listen.metrics", KIND_LIST, AT(listen.metrics), "127.0.0.1:9925", 0, 0, NULL,
         "Prometheus metrics at /metrics, health at /health"},
     {"proxy.peers", KIND_LIST, AT(proxy_peers), "", 0, 0, NULL,

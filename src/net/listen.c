@@ -140,15 +140,26 @@ static bool listen_set_options(int fd, int family)
            setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) == 0;
 }
 
+/* By umask, not by chmod: a path could be a link to something else by then. */
+static int listen_bind_unix(int fd, const struct listen_address *a)
+{
+    mode_t mask = umask(a->proxy ? 0177 : 0111);
+    int result = bind(fd, (const struct sockaddr *)&a->addr, a->n), error = errno;
+    umask(mask);
+    errno = error;
+    return result;
+}
+
 static bool listen_bind(int fd, const struct listen_address *a)
 {
-    const struct sockaddr *addr = (const struct sockaddr *)&a->addr;
-    if (bind(fd, addr, a->n) == 0)
+    if (a->addr.ss_family != AF_UNIX)
+        return bind(fd, (const struct sockaddr *)&a->addr, a->n) == 0;
+    if (listen_bind_unix(fd, a) == 0)
         return true;
-    if (a->addr.ss_family != AF_UNIX || errno != EADDRINUSE)
+    if (errno != EADDRINUSE)
         return false;
     if (listen_remove_stale(a))
-        return bind(fd, addr, a->n) == 0;
+        return listen_bind_unix(fd, a) == 0;
     errno = EADDRINUSE;
     return false;
 }

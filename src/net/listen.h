@@ -18,8 +18,9 @@ bool listen_parse(struct slice text, struct listen_address *a, char why[256]);
  * Unix sockets and port 0 are always free here. False: why. */
 bool listen_free(const struct listen_address *a, char why[256]);
 /* A bound, listening, non-blocking, close-on-exec socket with SO_REUSEPORT (not for unix: an old
- * socket file that nobody serves is replaced). -1: why says what to do (in use by..., privileges).
- */
+ * socket file that nobody serves is replaced). Everybody may connect to a unix socket who may enter
+ * its folder; to one that takes a PROXY header only its owner. It changes the umask of the process
+ * meanwhile. -1: why says what to do (in use by..., privileges). */
 int listen_open(const struct listen_address *a, char why[256]);
 /* "192.0.2.1:25" with the real port, for the log. */
 void listen_name(int fd, char out[LISTEN_TEXT]);

@@ -106,11 +106,20 @@ static void unix_sockets(void **state)
     assert_true(fd >= 0);
     listen_name(fd, name);
     assert_string_equal(name, text);
+    struct stat st;
+    assert_int_equal(stat(text + 5, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0666);
     assert_int_equal(listen_open(&a, why), -1); /* it is served */
     assert_non_null(strstr(why, "in use"));
     close(fd);
     fd = listen_open(&a, why); /* nobody serves it any more */
     assert_true(fd >= 0);
+    close(fd);
+    a.proxy = true;
+    fd = listen_open(&a, why);
+    assert_true(fd >= 0);
+    assert_int_equal(stat(text + 5, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
     close(fd);
     unlink(text + 5);
     FILE *f = fopen(text + 5, "w");
