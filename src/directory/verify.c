@@ -82,11 +82,7 @@ static void check_alias(
     for (;;) {
         switch (directory_walk_next(&w)) {
         case DIRECTORY_WALK_ACCOUNT:
-            break;
-        case DIRECTORY_WALK_DANGLING:
-            if (w.depth == 1)
-                directory_why(
-                    c->why, "its target " SLICE_FMT " does not exist", SLICE_ARG(w.target));
+        case DIRECTORY_WALK_DANGLING: /* an administrator removed it: resolve passes over it */
             break;
         case DIRECTORY_WALK_LOOP:
             directory_why(c->why, "it goes in a circle at " SLICE_FMT, SLICE_ARG(w.target));
