@@ -2,6 +2,8 @@
 #pragma once
 #include "base/slice.h"
 
+#define PARSE_FIELDS_MAX 100
+
 enum parse_answer { PARSE_MORE, PARSE_OK, PARSE_BAD, PARSE_METHOD, PARSE_VERSION, PARSE_BODY };
 
 struct parse_head {

@@ -4,28 +4,18 @@
 
 struct session {
     const struct http_service *service;
-    struct parse_head head; /* slices into the unread bytes copied below */
+    struct parse_head head; /* slices into the conn's input, which stays there until run returns */
     enum parse_answer answer;
-    bool too_large;
-    char request[HTTP_REQUEST_MAX];
 };
 
 static enum conn_next feed(struct conn *c, struct slice in, bool eof, size_t *used)
 {
     struct session *s = conn_session(c);
     *used = 0;
-    s->too_large = in.n > HTTP_REQUEST_MAX;
-    struct slice seen = slice_sub(in, 0, HTTP_REQUEST_MAX);
-    s->answer = parse_head(seen, &s->head);
-    if (s->answer == PARSE_MORE && !s->too_large)
+    s->answer = parse_head(slice_sub(in, 0, HTTP_REQUEST_MAX), &s->head);
+    if (s->answer == PARSE_MORE && in.n <= HTTP_REQUEST_MAX)
         return eof ? CONN_CLOSE : CONN_MORE;
-    if (s->answer == PARSE_OK) {
-        memcpy(s->request, in.p, s->head.size);
-        parse_head(slice(s->request, s->head.size), &s->head);
-        *used = s->head.size;
-    } else {
-        *used = in.n;
-    }
+    *used = s->answer == PARSE_OK ? s->head.size : in.n;
     return CONN_RUN;
 }
 
@@ -68,10 +58,11 @@ void respond(struct conn *c, int status, const char *type, struct slice body, bo
         conn_close(c);
 }
 
-static void refuse(struct conn *c, int status)
+static TASK_FN
+void refuse(struct conn *c, int status, bool head)
 {
     struct slice text = slice_str(reason(status));
-    respond(c, status, "text/plain; charset=utf-8", text, false, true);
+    respond(c, status, "text/plain; charset=utf-8", text, head, true);
 }
 
 static int status_of(const struct session *s)
@@ -101,7 +92,7 @@ void run(struct conn *c, enum conn_event event)
     if (event != CONN_COMPLETE)
         return;
     if (s->answer != PARSE_OK) {
-        refuse(c, status_of(s));
+        refuse(c, status_of(s), s->head.head);
         return;
     }
     struct buffer body;
@@ -110,7 +101,7 @@ void run(struct conn *c, enum conn_event event)
     buffer_init(&body, HTTP_RESPONSE_MAX);
     int status = s->service->get(s->service->arg, &request, &body, &type);
     if (body.overflow)
-        refuse(c, 500);
+        refuse(c, 500, s->head.head);
     else
         respond(c, status, type, buffer_slice(&body), s->head.head, s->head.close);
     buffer_finish(&body);
