@@ -77,10 +77,12 @@ enum outcome delivery_local(struct store *s, struct delivery_message *m,
     struct delivery_recipient *recipients, size_t n, deadline until)
 {
     struct work few;
+    for (size_t i = 0; i < n; i++)
+        recipients[i].outcome = OUTCOME_FAILED;
+    if (n == 0 || n > DELIVERY_ACCOUNTS_MAX)
+        return OUTCOME_FAILED;
     if (n <= FEW)
         return submit(s, m, recipients, n, few.mutations, few.applies, few.owners, until);
-    if (n > DELIVERY_ACCOUNTS_MAX)
-        return OUTCOME_FAILED;
     struct store_mutation *mutations = calloc(n, sizeof *mutations);
     struct apply *applies = calloc(n, sizeof *applies);
     struct store_blob_owner *owners = calloc(n, sizeof *owners);
