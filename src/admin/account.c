@@ -30,10 +30,9 @@ void command_account_add(struct command *c)
 {
     char why[DIRECTORY_WHY] = "";
     struct directory_credentials credentials;
-    struct directory_new_account account = {
-        .address = command_text(c, "address"), .name = command_text(c, "name")};
+    struct directory_new_account account = {.address = command_text(c, "address")};
     uint64_t id;
-    if (!take_quota(c, &account.quota))
+    if (!take_quota(c, &account.quota) || !command_take_text(c, "name", &account.name))
         return;
     if (command_has(c, "password")) {
         if (!make_credentials(c, &credentials))
@@ -91,10 +90,9 @@ void command_account_set(struct command *c)
         .set_quota = command_has(c, "quota"),
         .set_disabled = command_has(c, "disabled"),
         .set_name = command_has(c, "name"),
-        .disabled = json_is_true(json_object_get(c->request, "disabled")),
-        .name = command_text(c, "name"),
     };
-    if (!take_quota(c, &change.quota))
+    if (!take_quota(c, &change.quota) || !command_take_flag(c, "disabled", &change.disabled) ||
+        !command_take_text(c, "name", &change.name))
         return;
     command_directory(c,
         directory_account_set(c->admin->directory, command_text(c, "address"), &change, why,
@@ -113,20 +111,24 @@ static bool emit_account(void *arg, const struct directory_account *a)
 {
     struct command *c = arg;
     struct mailbox_account used = {0};
-    store_read(c->admin->store, mailbox_partition(a->id), usage_fn, &used, NULL,
-        deadline_in(COMMAND_PATIENCE));
+    if (store_read(c->admin->store, mailbox_partition(a->id), usage_fn, &used, NULL,
+            deadline_in(COMMAND_PATIENCE)) != OUTCOME_DONE) {
+        command_fail(c, ADMIN_FAULT, "the use of %s could not be read: see the log", a->address);
+        return false;
+    }
     json_t *row = json_pack("{s:o, s:o, s:o, s:I, s:I, s:b}", "address",
         command_json_text(slice_str(a->address)), "name", command_json_or_null(a->name), "quota",
         a->quota ? json_integer((json_int_t)a->quota) : json_null(), "used", (json_int_t)used.bytes,
         "messages", (json_int_t)used.messages, "disabled", (int)a->disabled);
-    return c->emit(c->arg, row);
+    return command_emit(c, row);
 }
 
 TASK_FN
 void command_account_list(struct command *c)
 {
-    command_directory(c,
-        directory_account_list(
-            c->admin->directory, command_text(c, "domain"), emit_account, c, DEADLINE_NEVER),
-        "");
+    struct slice domain;
+    if (command_take_text(c, "domain", &domain))
+        command_directory(c,
+            directory_account_list(c->admin->directory, domain, emit_account, c, DEADLINE_NEVER),
+            "");
 }

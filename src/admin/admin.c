@@ -12,9 +12,7 @@ void command_status(struct command *c)
         command_fail(c, ADMIN_FAULT, "no server is running on this data_dir");
         return;
     }
-    json_t *row = c->admin->status(c->admin->arg);
-    if (row)
-        c->emit(c->arg, row);
+    command_emit(c, c->admin->status(c->admin->arg));
 }
 
 static TASK_FN
@@ -46,6 +44,32 @@ static const struct {
     {"verify", command_verify},
 };
 
+/* Cut texts and strange ones: the line goes through JSON and to a terminal. */
+static void clean_why(char why[ADMIN_WHY])
+{
+    struct slice rest = slice_str(why);
+    while (rest.n) {
+        char *at = why + strlen(why) - rest.n;
+        size_t before = rest.n;
+        uint32_t code = utf8_take(&rest);
+        bool bad = code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0xfffd;
+        if (bad)
+            memset(at, '?', before - rest.n);
+    }
+}
+
+static TASK_FN
+void dispatch(struct command *c)
+{
+    struct slice name = command_text(c, "do");
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (slice_eq(name, slice_str(commands[i].name))) {
+            commands[i].run(c);
+            return;
+        }
+    command_fail(c, ADMIN_USAGE, "there is no such request");
+}
+
 TASK_FN
 void admin_run(const struct admin *a, const json_t *request, admin_emit emit, void *arg,
     struct admin_answer *answer)
@@ -53,18 +77,12 @@ void admin_run(const struct admin *a, const json_t *request, admin_emit emit, vo
     struct command c = {.admin = a, .request = request, .emit = emit, .arg = arg, .answer = answer};
     *answer = (struct admin_answer){.exit = ADMIN_DONE};
     if (!json_is_object(request) ||
-        json_integer_value(json_object_get(request, "v")) != ADMIN_VERSION) {
+        json_integer_value(json_object_get(request, "v")) != ADMIN_VERSION)
         command_fail(&c, ADMIN_USAGE,
             "the request is of another version: use the barid command that belongs to the server");
-        return;
-    }
-    struct slice name = command_text(&c, "do");
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (slice_eq(name, slice_str(commands[i].name))) {
-            commands[i].run(&c);
-            return;
-        }
-    command_fail(&c, ADMIN_USAGE, "there is no such request");
+    else
+        dispatch(&c);
+    clean_why(answer->why);
 }
 
 /* ---- what the commands share ---- */
@@ -74,6 +92,33 @@ struct slice command_text(const struct command *c, const char *key)
     const json_t *value = json_object_get(c->request, key);
     return json_is_string(value) ? slice(json_string_value(value), json_string_length(value))
                                  : S("");
+}
+
+bool command_take_text(struct command *c, const char *key, struct slice *text)
+{
+    *text = command_text(c, key);
+    if (!command_has(c, key) || json_is_string(json_object_get(c->request, key)))
+        return true;
+    command_fail(c, ADMIN_FAULT, "%s is no text", key);
+    return false;
+}
+
+bool command_take_flag(struct command *c, const char *key, bool *flag)
+{
+    const json_t *value = json_object_get(c->request, key);
+    *flag = json_is_true(value);
+    if (!value || json_is_boolean(value))
+        return true;
+    command_fail(c, ADMIN_FAULT, "%s is neither true nor false", key);
+    return false;
+}
+
+TASK_FN
+bool command_emit(struct command *c, json_t *row)
+{
+    if (!row)
+        command_fail(c, ADMIN_FAULT, "out of memory");
+    return row && c->emit(c->arg, row);
 }
 
 bool command_has(const struct command *c, const char *key)

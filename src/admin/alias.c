@@ -44,7 +44,7 @@ static bool emit_alias(void *arg, const struct directory_alias *a)
     json_t *targets = json_array();
     for (size_t i = 0; i < a->n; i++)
         json_array_append_new(targets, command_json_text(a->targets[i]));
-    return c->emit(c->arg, json_pack("{s:o, s:o}", "address",
+    return command_emit(c, json_pack("{s:o, s:o}", "address",
                                command_json_text(slice_str(a->address)), "targets", targets));
 }
 

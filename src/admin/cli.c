@@ -6,7 +6,8 @@
 #include <termios.h>
 #include <unistd.h>
 
-#define PASSWORD_LINE 1026
+#define PASSWORD_MAX  1024
+#define PASSWORD_LINE (PASSWORD_MAX + 2) /* CR, NUL */
 
 static const char usage[] =
     "barid: a mail server: SMTP, LMTP and POP3 over one store\n"
@@ -150,14 +151,20 @@ static const struct command *find_command(const struct words *w, int *used)
 
 /* ---- passwords ---- */
 
+/* One line without its end, of at most 1,024 bytes and no NUL. */
 static bool read_line(FILE *f, char line[PASSWORD_LINE])
 {
-    if (!fgets(line, PASSWORD_LINE, f))
-        return false;
-    size_t n = strcspn(line, "\r\n");
-    bool whole = line[n] || feof(f);
+    size_t n = 0;
+    int c;
+    while ((c = getc(f)) != EOF && c != '\n') {
+        if (c == '\0' || n == PASSWORD_LINE - 1)
+            return false;
+        line[n++] = (char)c;
+    }
+    if (n && line[n - 1] == '\r')
+        n--;
     line[n] = '\0';
-    return whole;
+    return n <= PASSWORD_MAX && (n || c == '\n');
 }
 
 static bool ask(const char *prompt, char line[PASSWORD_LINE])
@@ -282,6 +289,7 @@ enum admin_exit cli_parse(int argc, char **argv, struct cli *cli)
 {
     static struct words w;
     int used;
+    w = (struct words){0};
     *cli = (struct cli){.kind = CLI_REQUEST, .config = CONFIG_DEFAULT_PATH};
     if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
         !strcmp(argv[1], "help"))

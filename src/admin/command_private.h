@@ -16,6 +16,14 @@ struct command {
 /* A text of the request; an empty slice when it is absent or no text. */
 struct slice command_text(const struct command *c, const char *key);
 bool command_has(const struct command *c, const char *key);
+/* A text, a truth value; absent is fine and leaves them empty or false. False: the key is of
+ * another type, the command has ended. */
+bool command_take_text(struct command *c, const char *key, struct slice *text);
+bool command_take_flag(struct command *c, const char *key, bool *flag);
+/* Hands the row over; NULL (out of memory) ends the command, so that no list is short in silence.
+ * False: stop. */
+TASK_FN
+bool command_emit(struct command *c, json_t *row);
 /* Ends the command. */
 void command_fail(struct command *c, enum admin_exit exit, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

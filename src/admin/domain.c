@@ -23,7 +23,7 @@ void command_domain_remove(struct command *c)
 static bool emit_domain(void *arg, const struct directory_domain *d)
 {
     struct command *c = arg;
-    return c->emit(c->arg, json_pack("{s:s, s:I, s:I}", "name", d->name, "accounts",
+    return command_emit(c, json_pack("{s:s, s:I, s:I}", "name", d->name, "accounts",
                                (json_int_t)d->accounts, "aliases", (json_int_t)d->aliases));
 }
 

@@ -17,23 +17,30 @@ bool frame_write(json_t *value, struct buffer *out)
     return ok;
 }
 
-/* jansson's parser recurses: brackets are counted before it sees them (those in texts too, which is
- * strict enough). */
+/* jansson's parser recurses: brackets are counted before it sees them. Those in texts do not count:
+ * a mailbox may be called "[[[[". */
 static bool flat(struct slice json)
 {
     unsigned depth = 0;
-    for (size_t i = 0; i < json.n; i++) {
-        depth += json.p[i] == '[' || json.p[i] == '{';
-        depth -= (json.p[i] == ']' || json.p[i] == '}') && depth;
-        if (depth > FRAME_DEPTH_MAX)
-            return false;
+    bool text = false;
+    for (size_t i = 0; i < json.n && depth <= FRAME_DEPTH_MAX; i++) {
+        char c = json.p[i];
+        if (c == '"')
+            text = !text;
+        else if (text)
+            i += c == '\\'; /* what is escaped ends no text */
+        else if (c == '[' || c == '{')
+            depth++;
+        else if ((c == ']' || c == '}') && depth)
+            depth--;
     }
-    return true;
+    return depth <= FRAME_DEPTH_MAX;
 }
 
 enum frame_answer frame_read(struct slice in, size_t *used, json_t **value)
 {
     *used = 0;
+    *value = NULL;
     if (in.n < 4)
         return FRAME_MORE;
     size_t n = unpack_u32(in.p);

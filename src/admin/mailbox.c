@@ -27,7 +27,7 @@ static bool emit_mailbox(struct command *c, const struct mailbox *m)
         (json_int_t)m->unseen, "bytes", (json_int_t)m->bytes, "uidvalidity",
         (json_int_t)m->uidvalidity, "uidnext", (json_int_t)m->uidnext, "highestmodseq",
         (json_int_t)m->highestmodseq, "special_use", command_json_or_null(special ? special : ""));
-    return c->emit(c->arg, row);
+    return command_emit(c, row);
 }
 
 TASK_FN

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #define COLUMNS_MAX 16
-#define CELL_MAX    256
+#define CELL_MAX    2048
 
 struct cli_print {
     bool json, lists;
@@ -46,17 +46,39 @@ static void cell(const json_t *value, char out[CELL_MAX])
         size_t n = 0;
         out[0] = '\0';
         for (size_t i = 0; i < json_array_size(value) && n < CELL_MAX; i++)
-            n += (size_t)snprintf(out + n, CELL_MAX - n, "%s%s", i ? " " : "",
+            n += (size_t)snprintf(out + n, CELL_MAX - n, "%s%.*s", i ? " " : "",
+                (int)json_string_length(json_array_get(value, i)),
                 json_string_value(json_array_get(value, i)));
     } else if (json_is_real(value)) {
         snprintf(out, CELL_MAX, "%.1f", json_real_value(value));
     } else {
         snprintf(out, CELL_MAX, "-");
     }
-    /* What a stranger chose shall not move the cursor of a terminal. */
-    for (char *c = out; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+    /* What a stranger chose shall not move the cursor of a terminal: C0, DEL and C1. */
+    for (unsigned char *c = (unsigned char *)out; *c; c++)
+        if (*c < 0x20 || *c == 0x7f)
             *c = '?';
+        else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
+            c[0] = c[1] = '?';
+}
+
+/* Code points, which is what most terminals give one place each. */
+static size_t width(const char *text)
+{
+    size_t n = 0;
+    for (; *text; text++)
+        n += ((unsigned char)*text & 0xc0) != 0x80;
+    return n;
+}
+
+static void print_cell(const char *text, size_t to, bool last)
+{
+    size_t n = width(text);
+    fputs(text, stdout);
+    if (last)
+        putchar('\n');
+    else
+        printf("%*s", (int)(to > n ? to - n : 0) + 2, "");
 }
 
 static void print_table(json_t *rows)
@@ -73,17 +95,15 @@ static void print_table(json_t *rows)
     for (size_t r = 0; r < json_array_size(rows); r++)
         for (size_t k = 0; k < columns; k++) {
             cell(json_object_get(json_array_get(rows, r), keys[k]), text);
-            if (strlen(text) > widths[k])
-                widths[k] = strlen(text);
+            if (width(text) > widths[k])
+                widths[k] = width(text);
         }
     for (size_t k = 0; k < columns; k++)
-        printf(
-            "%-*s%s", k + 1 < columns ? (int)widths[k] : 0, keys[k], k + 1 < columns ? "  " : "\n");
+        print_cell(keys[k], widths[k], k + 1 == columns);
     for (size_t r = 0; r < json_array_size(rows); r++)
         for (size_t k = 0; k < columns; k++) {
             cell(json_object_get(json_array_get(rows, r), keys[k]), text);
-            printf("%-*s%s", k + 1 < columns ? (int)widths[k] : 0, text,
-                k + 1 < columns ? "  " : "\n");
+            print_cell(text, widths[k], k + 1 == columns);
         }
 }
 

@@ -64,10 +64,10 @@ void command_verify(struct command *c)
         /* In a running server mail comes in between: references are only compared at rest. */
         if (!c->admin->status)
             verify_blobs(c->admin->store, r.refs, account_fault, &r);
-        c->emit(c->arg,
-            json_pack("{s:I, s:I, s:I, s:I, s:I}", "faults", (json_int_t)r.faults, "accounts",
-                (json_int_t)r.accounts, "messages", (json_int_t)verify_messages(r.refs), "blobs",
-                (json_int_t)blobs, "bytes", (json_int_t)bytes));
+        command_emit(
+            c, json_pack("{s:I, s:I, s:I, s:I, s:I}", "faults", (json_int_t)r.faults, "accounts",
+                   (json_int_t)r.accounts, "messages", (json_int_t)verify_messages(r.refs), "blobs",
+                   (json_int_t)blobs, "bytes", (json_int_t)bytes));
         if (r.faults)
             command_fail(c, ADMIN_FAULT, "%llu faults", (unsigned long long)r.faults);
     }
