@@ -109,6 +109,8 @@ int command_run(struct cli *cli)
     int exit = ADMIN_USAGE;
     if (config_load(&config, cli->config, problem, NULL)) {
         struct local l = {.cli = cli, .config = &config, .print = cli_print_create(cli)};
+        if (!l.print)
+            snprintf(l.answer.why, sizeof l.answer.why, "out of memory");
         log_start(STDERR_FILENO, LOG_WARN, LOG_LOGFMT);
         exit = l.print
                    ? control_ask(config.data_dir.text, cli->request, print_row, l.print, &l.answer)

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "net/listen.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -12,8 +13,13 @@
 
 #define PATIENCE (60 * CLOCK_SEC)
 
+/* How long a command waits for a word of the server: for most of them, and for those that go
+ * through a whole store. */
+#define ANSWER_PATIENCE      60
+#define ANSWER_PATIENCE_LONG (24 * 60 * 60)
+
 struct control {
-    int fd;
+    int fd, data_dir;
     struct listener *listener;
     const struct admin *admin;
 };
@@ -28,6 +34,8 @@ struct session {
 static enum conn_next feed(struct conn *c, struct slice in, bool eof, size_t *used)
 {
     struct session *s = conn_session(c);
+    json_decref(s->request);
+    s->request = NULL;
     switch (frame_read(in, used, &s->request)) {
     case FRAME_MORE:
         return eof ? CONN_CLOSE : CONN_MORE;
@@ -79,7 +87,7 @@ void run(struct conn *c, enum conn_event event)
     s->request = NULL;
     if (!s->gone)
         send_value(s, json_pack("{s:i, s:s}", "exit", (int)answer.exit, "why", answer.why));
-    if (s->bad)
+    if (s->bad || s->gone)
         conn_close(c);
 }
 
@@ -136,6 +144,7 @@ struct control *control_start(int data_dir, const struct admin *admin, char why[
         return NULL;
     }
     c->admin = admin;
+    c->data_dir = data_dir;
     c->fd = bind_socket(data_dir);
     struct listener_options o = {
         .fd = c->fd, .name = "control", .timeout = PATIENCE, .accept = accept_one, .arg = c};
@@ -152,6 +161,9 @@ struct control *control_start(int data_dir, const struct admin *admin, char why[
 
 void control_stop(struct control *c)
 {
+    if (!c)
+        return;
+    unlinkat(c->data_dir, "control.sock", 0); /* we hold the lock: it is ours */
     listener_stop(c->listener);
     close(c->fd);
     free(c);
@@ -159,23 +171,35 @@ void control_stop(struct control *c)
 
 /* ---- the command's side ---- */
 
-static int connect_socket(const char *data_dir)
+static bool goes_through_the_store(const json_t *request)
+{
+    struct slice name = slice_str(json_string_value(json_object_get(request, "do")));
+    return slice_eq(name, S("verify")) || slice_eq(name, S("account remove"));
+}
+
+/* -1: errno. */
+static int connect_socket(const char *data_dir, const json_t *request)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     struct timeval patience = {.tv_sec = 10};
-    if (snprintf(a.sun_path, sizeof a.sun_path, "%s/control.sock", data_dir) >=
-        (int)sizeof a.sun_path) {
-        errno = ENAMETOOLONG;
-        return -1;
+    struct timeval answer = {
+        .tv_sec = goes_through_the_store(request) ? ANSWER_PATIENCE_LONG : ANSWER_PATIENCE};
+    int dir = open(data_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int fd = dir < 0 ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool ok = fd >= 0;
+    if (ok) {
+        snprintf(a.sun_path, sizeof a.sun_path, "/proc/self/fd/%d/control.sock", dir);
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &answer, sizeof answer);
+        ok = !connect(fd, (struct sockaddr *)&a, sizeof a);
     }
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return -1;
-    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    if (!connect(fd, (struct sockaddr *)&a, sizeof a))
-        return fd;
-    close(fd);
-    return -1;
+    int error = errno;
+    if (dir >= 0)
+        close(dir);
+    if (!ok && fd >= 0)
+        close(fd);
+    errno = error;
+    return ok ? fd : -1;
 }
 
 static bool send_all(int fd, struct slice bytes)
@@ -237,7 +261,13 @@ int control_ask(const char *data_dir, const json_t *request, void (*row)(void *a
     void *arg, struct admin_answer *answer)
 {
     struct buffer out;
-    int fd = connect_socket(data_dir);
+    int fd = connect_socket(data_dir, request);
+    if (fd < 0 && errno == EACCES) {
+        answer->exit = ADMIN_FAULT;
+        snprintf(answer->why, sizeof answer->why,
+            "data_dir belongs to another user: run the command as root or as its owner");
+        return ADMIN_FAULT;
+    }
     if (fd < 0)
         return errno == ENOENT || errno == ECONNREFUSED ? -1 : ADMIN_SILENT;
     buffer_init(&out, FRAME_MAX + 4);

@@ -7,10 +7,10 @@ struct control;
 
 /* Reactor. The admin outlives it. NULL: why. */
 struct control *control_start(int data_dir, const struct admin *admin, char why[256]);
-/* Reactor. No new requests; running ones go on. */
+/* Reactor. No new requests, the socket file is gone; running requests go on. NULL is fine. */
 void control_stop(struct control *c);
 
 /* The command's side, blocking: sends the request, gives each row to fn. ADMIN_SILENT: nobody
- * answers in time; -1: no server is there. */
+ * answers in time; -1: no server is there (no socket file, or a stale one). */
 int control_ask(const char *data_dir, const json_t *request, void (*row)(void *arg, json_t *row),
     void *arg, struct admin_answer *answer);

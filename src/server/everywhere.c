@@ -47,6 +47,6 @@ void everywhere(void (*fn)(void *arg), void *arg)
     for (unsigned i = 0; i < n; i++)
         reactor_send(runtime_reactor(i), &calls[i].remote);
     while (round.open)
-        event_wait(&round.all, DEADLINE_NEVER);
+        event_await(&round.all);
     free(calls);
 }

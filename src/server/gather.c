@@ -120,8 +120,11 @@ static void open_address(struct gathering *w, struct gather *old, const struct s
             cannot_open(w, service, item, why);
             return;
         }
-        if (!add_socket(w, service, a, r, fd))
+        if (!add_socket(w, service, a, r, fd)) {
+            if (fd != first && !kept)
+                close(fd);
             return;
+        }
         if (!r && !shared) {
             a->n = sizeof a->addr;
             getsockname(fd, (struct sockaddr *)&a->addr, &a->n);
@@ -262,7 +265,8 @@ static bool load(struct gathering *w)
     while (f && (room = buffer_room(&g->config_text, 4096)) && (n = fread(room, 1, 4096, f)) > 0)
         buffer_took(&g->config_text, n);
     if (!f || ferror(f) || g->config_text.overflow)
-        problem(w, 0, "cannot be read: %s", f ? "larger than 1 MiB" : strerror(errno));
+        problem(w, 0, "cannot be read: %s",
+            g->config_text.overflow ? "larger than 1 MiB" : strerror(errno));
     else
         config_parse(&g->config, buffer_slice(&g->config_text), w->path, config_problem, w);
     check_proxies(w);

@@ -39,14 +39,18 @@ bool handover_send(int sock, enum handover_kind kind, uint32_t index, int fd, st
     return n >= 0;
 }
 
+/* The first descriptor; padding makes room for a second one, which nobody here sends. */
 static int received_fd(struct msghdr *m)
 {
-    int fd = -1;
+    int fds[2] = {-1, -1};
     struct cmsghdr *c = CMSG_FIRSTHDR(m);
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-        c->cmsg_len == CMSG_LEN(sizeof fd))
-        memcpy(&fd, CMSG_DATA(c), sizeof fd);
-    return fd;
+    if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+        return -1;
+    size_t n = c->cmsg_len - CMSG_LEN(0);
+    memcpy(fds, CMSG_DATA(c), n < sizeof fds ? n : sizeof fds);
+    if (fds[1] >= 0)
+        close(fds[1]);
+    return fds[0];
 }
 
 int handover_receive(int sock, struct handover_message *m)
@@ -67,12 +71,15 @@ int handover_receive(int sock, struct handover_message *m)
     while (n < 0 && errno == EINTR);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return 0;
-    if (n < (ssize_t)sizeof head)
+    m->fd = n < 0 ? -1 : received_fd(&h);
+    if (n < (ssize_t)sizeof head) {
+        if (m->fd >= 0)
+            close(m->fd);
         return -1;
+    }
     m->kind = (enum handover_kind)unpack_u32(head);
     m->index = unpack_u32(head + 4);
     m->n = (size_t)n - sizeof head;
-    m->fd = received_fd(&h);
     return 1;
 }
 
@@ -134,6 +141,8 @@ int snapshot_write(const struct snapshot *s)
     }
     errno = EFBIG;
     int fd = b.overflow ? -1 : to_memfd(buffer_slice(&b));
+    if (b.p)
+        explicit_bzero(b.p, b.n); /* keys */
     buffer_finish(&b);
     return fd;
 }

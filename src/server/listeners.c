@@ -75,7 +75,12 @@ static void want(const struct snapshot_listener *l, int fd, struct services *ser
 {
     struct entry *e = find(l);
     if (e) {
-        close(fd); /* the same socket again */
+        if (fd >= 0)
+            close(fd);   /* the same socket again */
+    } else if (fd < 0) { /* the kernel had no room for its descriptor */
+        log_error("listener not started", log_slice("listener", l->service),
+            log_slice("address", l->text), log_text("reason", "too many open files"));
+        return;
     } else {
         e = calloc(1, sizeof *e);
         if (!e) {

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -28,12 +29,13 @@
 #define BACKOFF_MAX   (10 * CLOCK_SEC)
 #define BACKOFF_CALM  (60 * CLOCK_SEC) /* a worker that lived so long starts the back-off anew */
 #define STOP_PATIENCE (12 * CLOCK_SEC) /* then SIGKILL */
+#define SEND_PATIENCE 10               /* s: a worker that takes no message must not stop us */
 
 struct supervisor {
     const char *path;
     struct gather current;
     int signals, sock; /* sock -1: no worker */
-    pid_t worker;
+    pid_t worker;      /* 0: none */
     bool ready, ever_ready, stopping, kill_sent;
     int64_t started, backoff;
     deadline next; /* of the restart, or of SIGKILL */
@@ -108,29 +110,51 @@ static _Noreturn void be_worker(struct supervisor *s, int sock)
     exit(ok ? serve_worker(sock) : SERVE_NO_RESTART);
 }
 
+static void start_later(struct supervisor *s)
+{
+    s->next = deadline_in(s->backoff);
+    s->backoff = s->backoff * 2 > BACKOFF_MAX ? BACKOFF_MAX : s->backoff * 2;
+}
+
+static void drop_socket(struct supervisor *s)
+{
+    if (s->sock >= 0)
+        close(s->sock);
+    s->sock = -1;
+}
+
 static void start_worker(struct supervisor *s)
 {
+    static const struct timeval patience = {.tv_sec = SEND_PATIENCE};
     int pair[2];
     s->next = DEADLINE_NEVER;
     s->ready = false;
     s->started = clock_now();
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
-        s->next = deadline_in(s->backoff);
+        log_error("worker not started", log_text("reason", strerror(errno)));
+        start_later(s);
         return;
     }
-    s->worker = fork();
-    if (s->worker == 0) {
+    pid_t pid = fork();
+    if (pid == 0) {
         close(pair[0]);
         be_worker(s, pair[1]);
     }
     close(pair[1]);
-    if (s->worker < 0) {
+    if (pid < 0) {
+        log_error("worker not started", log_text("reason", strerror(errno)));
         close(pair[0]);
-        s->next = deadline_in(s->backoff);
+        start_later(s);
         return;
     }
+    s->worker = pid;
     s->sock = pair[0];
-    gather_send(&s->current, s->path, s->sock);
+    setsockopt(s->sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    /* Without its GO the worker would wait for ever; the end of the socket ends it. */
+    if (!gather_send(&s->current, s->path, s->sock)) {
+        log_error("worker not started", log_text("reason", "it did not take the snapshot"));
+        drop_socket(s);
+    }
 }
 
 static void reload(struct supervisor *s)
@@ -148,8 +172,8 @@ static void reload(struct supervisor *s)
     }
     gather_finish(&s->current, &fresh);
     s->current = fresh;
-    if (s->sock >= 0)
-        gather_send(&s->current, s->path, s->sock);
+    if (s->sock >= 0 && !gather_send(&s->current, s->path, s->sock))
+        log_error("reload not applied", log_text("reason", "the worker did not take the snapshot"));
     notify("READY=1");
 }
 
@@ -179,10 +203,8 @@ static void hear_worker(struct supervisor *s)
             reload(s);
         }
     }
-    if (got < 0) {
-        close(s->sock);
-        s->sock = -1;
-    }
+    if (got < 0)
+        drop_socket(s);
 }
 
 /* What the end of the worker means: an exit code to leave with, or -1 to go on. */
@@ -190,9 +212,7 @@ static int bury_worker(struct supervisor *s, int status)
 {
     int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     s->worker = 0;
-    if (s->sock >= 0)
-        close(s->sock);
-    s->sock = -1;
+    drop_socket(s);
     if (s->stopping)
         return code == 0 ? SERVE_DONE : SERVE_FAULT;
     if (code == SERVE_NO_RESTART || !s->ever_ready)
@@ -203,8 +223,7 @@ static int bury_worker(struct supervisor *s, int status)
         WIFSIGNALED(status) ? log_int("signal", WTERMSIG(status))
                             : log_int("exit", WEXITSTATUS(status)),
         log_real("restart_in_s", (double)s->backoff / CLOCK_SEC));
-    s->next = deadline_in(s->backoff);
-    s->backoff = s->backoff * 2 > BACKOFF_MAX ? BACKOFF_MAX : s->backoff * 2;
+    start_later(s);
     return -1;
 }
 
@@ -247,8 +266,8 @@ static int loop(struct supervisor *s)
     start_worker(s);
     while (code < 0) {
         struct pollfd fds[] = {{s->signals, POLLIN, 0}, {s->sock, POLLIN, 0}};
-        int64_t wait = s->next == DEADLINE_NEVER ? -1 : (s->next - clock_now()) / CLOCK_MS + 1;
-        poll(fds, 2, (int)(wait < -1 ? 0 : wait));
+        int64_t left = s->next == DEADLINE_NEVER ? 0 : s->next - clock_now();
+        poll(fds, 2, s->next == DEADLINE_NEVER ? -1 : left <= 0 ? 0 : (int)(left / CLOCK_MS + 1));
         if (s->sock >= 0 && fds[1].revents)
             hear_worker(s);
         code = hear_signals(s);

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #define DRAIN_TIME    (8 * CLOCK_SEC)
+#define ABORT_TIME    (2 * CLOCK_SEC) /* behind it; together less than the supervisor's patience */
 #define PURGES_A_READ 64
 
 struct worker {
@@ -49,20 +50,26 @@ struct worker {
 
 /* ---- the snapshot ---- */
 
+static void close_fds(struct worker *w)
+{
+    for (size_t i = 0; i < SNAPSHOT_LISTENERS_MAX; i++) {
+        if (w->fds[i] >= 0)
+            close(w->fds[i]);
+        w->fds[i] = -1;
+    }
+}
+
 static void receive_one(struct worker *w, struct handover_message *m)
 {
     if (m->kind == HANDOVER_SNAPSHOT && m->fd >= 0) {
         snapshot_finish(&w->snapshot);
-        for (size_t i = 0; i < SNAPSHOT_LISTENERS_MAX; i++) {
-            if (w->fds[i] >= 0)
-                close(w->fds[i]);
-            w->fds[i] = -1;
-        }
+        close_fds(w);
         snapshot_read(m->fd, &w->snapshot);
         close(m->fd);
     } else if (m->kind == HANDOVER_DATA_DIR && w->data_dir < 0) {
         w->data_dir = m->fd;
-    } else if (m->kind == HANDOVER_LISTENER && m->index < SNAPSHOT_LISTENERS_MAX) {
+    } else if (m->kind == HANDOVER_LISTENER && m->index < SNAPSHOT_LISTENERS_MAX &&
+               w->fds[m->index] < 0) {
         w->fds[m->index] = m->fd;
     } else if (m->fd >= 0) {
         close(m->fd);
@@ -78,7 +85,7 @@ static void report(void *arg, const char *problem)
 static bool publish_certificates(const struct snapshot *s)
 {
     struct tls_certificate list[SNAPSHOT_CERTIFICATES_MAX];
-    char why[256];
+    char why[256] = "";
     char *server_names[SNAPSHOT_CERTIFICATES_MAX] = {0};
     for (size_t i = 0; i < s->certificate_n; i++) {
         const struct snapshot_certificate *c = &s->certificates[i];
@@ -138,8 +145,10 @@ static bool take_settings(struct worker *w)
         .directory = w->directory,
         .auth = w->auth,
         .tmp_dir = w->tmp_dir};
-    w->services = w->store ? services_create(&o) : NULL;
-    return !w->store || w->services;
+    struct services *services = w->store ? services_create(&o) : NULL;
+    if (services)
+        w->services = services;
+    return !w->store || services;
 }
 
 /* ---- opening ---- */
@@ -246,6 +255,7 @@ void apply_reload(struct worker *w)
         log_info("reloaded");
         reload_ended(w, true, "");
     } else {
+        close_fds(w); /* what nobody accepts from must not be open here */
         log_error("reload refused", log_text("reason", "out of memory or a broken snapshot"));
         reload_ended(w, false, "the worker could not apply the config: see the log");
     }
@@ -300,22 +310,50 @@ static void count_here(void *arg)
     atomic_fetch_add((atomic_size_t *)arg, conn_count());
 }
 
+/* Waits until no connection is left; how many there still are when the time is over. */
 static TASK_FN
-void drain(struct worker *w)
+size_t await_none(deadline until)
 {
-    deadline until = deadline_in(DRAIN_TIME);
     atomic_size_t left;
-    listeners_stop();
-    control_stop(w->control);
-    everywhere(drain_here, NULL);
     do {
         atomic_store(&left, 0);
         everywhere(count_here, &left);
     } while (atomic_load(&left) && clock_now() < until &&
              task_sleep(deadline_in(20 * CLOCK_MS)) == WAIT_OK);
-    if (atomic_load(&left))
-        log_warn("connections cut off", log_int("connections", (int64_t)atomic_load(&left)));
+    return atomic_load(&left);
+}
+
+static TASK_FN
+void drain(struct worker *w)
+{
+    listeners_stop();
+    control_stop(w->control);
+    w->control = NULL;
+    reload_ended(w, false, "the server is stopping");
+    everywhere(drain_here, NULL);
+    size_t left = await_none(deadline_in(DRAIN_TIME));
+    if (!left)
+        return;
+    log_warn("connections cut off", log_int("connections", (int64_t)left));
     everywhere(abort_here, NULL);
+    if (!await_none(deadline_in(ABORT_TIME)))
+        return;
+    /* Sessions that still run hold the store and the directory: nothing may be closed under them.
+     * What they were told is done is durable. */
+    log_warn("sessions do not end", log_text("action", "the worker ends without them"));
+    log_stop();
+    _exit(SERVE_DONE);
+}
+
+static TASK_FN
+void close_all(struct worker *w)
+{
+    control_stop(w->control);
+    if (w->auth)
+        auth_destroy(w->auth);
+    directory_close(w->directory);
+    if (w->store)
+        store_close(w->store);
 }
 
 static TASK_FN
@@ -326,14 +364,17 @@ void serve_task(void *arg)
     gate_init(&w->reload_gate, 1);
     event_init(&w->reload_done);
     w->admin = (struct admin){.status = status, .reload = reload, .arg = w};
-    if (!open_all(w))
+    if (!open_all(w)) {
+        close_all(w);
         return;
+    }
     w->admin.store = w->store;
     w->admin.directory = w->directory;
     w->control = control_start(w->data_dir, &w->admin, why);
     if (!w->control || !take_settings(w)) {
         log_error("cannot start", log_text("reason", w->control ? "out of memory" : why));
         w->exit = SERVE_FAULT;
+        close_all(w);
         return;
     }
     listeners_apply(&w->snapshot, w->fds, w->services);
@@ -345,9 +386,7 @@ void serve_task(void *arg)
         hear_supervisor(w);
     }
     drain(w);
-    auth_destroy(w->auth);
-    directory_close(w->directory);
-    store_close(w->store);
+    close_all(w);
     w->exit = SERVE_DONE;
 }
 
