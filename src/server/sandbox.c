@@ -106,6 +106,9 @@ static bool enter_landlock(int data_dir)
 
 bool sandbox_enter(int data_dir, char why[256])
 {
+#ifdef TASK_SANITIZED
+    return true; /* the leak detector reads /proc and starts a process at exit */
+#endif
     const char *step = "no_new_privs";
     if (!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) {
         prctl(PR_SET_DUMPABLE, 0);
