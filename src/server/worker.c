@@ -27,15 +27,22 @@
 #define ABORT_TIME    (2 * CLOCK_SEC) /* behind it; together less than the supervisor's patience */
 #define PURGES_A_READ 64
 
+/* A config and what serves by it. Sessions keep the one they began with, so that none is ever
+ * freed. */
+struct generation {
+    struct config config;
+    struct services *services;
+    struct generation *before;
+};
+
 struct worker {
     int sock, data_dir, tmp_dir;
     struct snapshot snapshot;
     int fds[SNAPSHOT_LISTENERS_MAX];
-    struct config *config;
+    struct generation *now;
     struct store *store;
     struct directory *directory;
     struct auth *auth;
-    struct services *services;
     struct control *control;
     struct admin admin;
     int64_t started; /* wall, us */
@@ -121,34 +128,45 @@ static void set_proxies(const struct config *c)
     listen_set_proxies(networks, n);
 }
 
-/* Config, log, limits and certificates of the snapshot; the old config stays alive for old
- * sessions. */
+static void generation_free(struct generation *g)
+{
+    config_finish(&g->config);
+    free(g);
+}
+
+/* Config, log, limits and certificates of the snapshot become the present generation. */
 static bool take_settings(struct worker *w)
 {
     char path[512];
-    struct config *c = calloc(1, sizeof *c);
+    struct generation *g = calloc(1, sizeof *g);
     slice_to_cstr(w->snapshot.path, path, sizeof path);
-    if (!c || !config_parse(c, w->snapshot.config, path, report, NULL) ||
+    if (!g)
+        return false;
+    if (!config_parse(&g->config, w->snapshot.config, path, report, NULL) ||
         !publish_certificates(&w->snapshot)) {
-        if (c)
-            config_finish(c);
-        free(c);
+        generation_free(g);
         return false;
     }
-    w->config = c;
+    const struct config *c = &g->config;
     log_start(STDERR_FILENO, (enum log_level)c->log_level, (enum log_format)c->log_format);
     budget_set(memory_budget(c));
     listen_set_limit((unsigned)c->limits.connections_per_address);
     set_proxies(c);
-    struct services_options o = {.config = c,
+    g->before = w->now;
+    w->now = g;
+    return true;
+}
+
+/* What the present generation serves with; the store is open. */
+static bool make_services(struct worker *w)
+{
+    struct services_options o = {.config = &w->now->config,
         .store = w->store,
         .directory = w->directory,
         .auth = w->auth,
         .tmp_dir = w->tmp_dir};
-    struct services *services = w->store ? services_create(&o) : NULL;
-    if (services)
-        w->services = services;
-    return !w->store || services;
+    w->now->services = services_create(&o);
+    return w->now->services;
 }
 
 /* ---- opening ---- */
@@ -166,7 +184,7 @@ bool open_store(struct worker *w)
 {
     char why[512];
     enum store_open_error error;
-    struct store_options o = {.engine = w->config->store_engine.text, .dir = w->data_dir};
+    struct store_options o = {.engine = w->now->config.store_engine.text, .dir = w->data_dir};
     w->store = store_open(&o, &error, why);
     if (w->store) {
         store_on_failure(w->store, store_failed, w);
@@ -203,7 +221,7 @@ bool open_all(struct worker *w)
         return false;
     w->tmp_dir = openat(w->data_dir, "tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct directory_options d = {
-        .store = w->store, .postmaster = slice_str(w->config->postmaster.text)};
+        .store = w->store, .postmaster = slice_str(w->now->config.postmaster.text)};
     w->directory = directory_open(&d, why, deadline_in(60 * CLOCK_SEC));
     struct auth_options a = {.directory = w->directory};
     w->auth = w->directory ? auth_create(&a) : NULL;
@@ -250,8 +268,8 @@ static void reload_ended(struct worker *w, bool ok, const char *why)
 static TASK_FN
 void apply_reload(struct worker *w)
 {
-    if (take_settings(w)) {
-        listeners_apply(&w->snapshot, w->fds, w->services);
+    if (take_settings(w) && make_services(w)) {
+        listeners_apply(&w->snapshot, w->fds, w->now->services);
         log_info("reloaded");
         reload_ended(w, true, "");
     } else {
@@ -371,15 +389,15 @@ void serve_task(void *arg)
     w->admin.store = w->store;
     w->admin.directory = w->directory;
     w->control = control_start(w->data_dir, &w->admin, why);
-    if (!w->control || !take_settings(w)) {
+    if (!w->control || !make_services(w)) {
         log_error("cannot start", log_text("reason", w->control ? "out of memory" : why));
         w->exit = SERVE_FAULT;
         close_all(w);
         return;
     }
-    listeners_apply(&w->snapshot, w->fds, w->services);
+    listeners_apply(&w->snapshot, w->fds, w->now->services);
     log_info("ready", log_text("version", BARID_VERSION),
-        log_text("hostname", w->config->hostname.text), log_int("pid", getpid()));
+        log_text("hostname", w->now->config.hostname.text), log_int("pid", getpid()));
     handover_send(w->sock, HANDOVER_READY, 0, -1, S(""));
     while (!w->drain) {
         task_wait_fd(w->sock, WATCH_READ, NULL, DEADLINE_NEVER);
@@ -426,8 +444,8 @@ int serve_worker(int sock)
     charset_setup();
     if (!sandbox_enter(w.data_dir, why))
         log_warn("sandbox incomplete", log_text("reason", why));
-    log_start(
-        STDERR_FILENO, (enum log_level)w.config->log_level, (enum log_format)w.config->log_format);
+    log_start(STDERR_FILENO, (enum log_level)w.now->config.log_level,
+        (enum log_format)w.now->config.log_format);
     struct runtime_options o = {.reactors = w.snapshot.reactors};
     if (!runtime_run(&o, serve_task, &w))
         log_error("cannot start", log_text("reason", "no memory or threads"));
