@@ -31,6 +31,13 @@ class Failed(Exception):
     pass
 
 
+def sanitized():
+    """A build under a sanitizer: no sandbox, other memory."""
+    with open(BARID, "rb") as f:
+        text = f.read()
+    return b"__asan_init" in text or b"__tsan_init" in text
+
+
 def owner():
     """Who the worker runs as: nobody when we are root, else we."""
     return pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
