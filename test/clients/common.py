@@ -7,7 +7,6 @@ import random
 import shutil
 import ssl
 import subprocess
-import sys
 import time
 
 from server import PATIENCE, Failed, Server, owner, run_cases

@@ -1,7 +1,6 @@
 """getmail, fetchmail, mpop: mail is fetched once, kept or deleted."""
 import os
 import shutil
-import subprocess
 import sys
 
 from common import PASSWORD, SENDER, check_among, main, make_mail, run
