@@ -102,7 +102,7 @@ def failures(rng, rounds, error, kinds, count):
     """`count` calls fail. Ends well, or by itself when what is on the disk is not known any more."""
     calls, ended, fired = count_calls(rng), 0, 0
     with Store(rng) as s:
-        for n in range(5 * calls if LONG else rounds):
+        for n in range(2 * calls if LONG else rounds):
             k = rng.randint(1, calls)
             s.shim.arm(shim.FAIL, k, kinds, last=k + count - 1, error=error)
             code = s.work()
