@@ -68,6 +68,30 @@ static void faults(struct directory *d)
     CHECK(strstr(why, "newer version"));
 }
 
+/* resolve passes over what is gone; a circle is still one. */
+static void targets_that_are_gone(struct directory *d)
+{
+    struct directory_row_key key;
+    static char value[DIRECTORY_ROW_ALIAS];
+    struct slice back = S("all@example.org");
+    CHECK(domain_add(d, "example.org") == DIRECTORY_OK);
+    account_add(d, "ann@example.org");
+    account_add(d, "bob@example.org");
+    CHECK(alias_add(d, "all@example.org", "ann@example.org") == DIRECTORY_OK);
+    CHECK(alias_add(d, "more@example.org", "all@example.org") == DIRECTORY_OK);
+    CHECK(directory_account_remove(d, S("ann@example.org"), NULL, why, DEADLINE_NEVER) ==
+          DIRECTORY_OK);
+    CHECK(verify(d) == 0);
+    directory_row_key_address(&key, S("all"), S("example.org"));
+    raw(d, directory_row_key_slice(&key), slice(value, directory_row_pack_alias(&back, 1, value)));
+    CHECK(verify(d) == 2 && strstr(why, "circle"));
+}
+
+static void test_targets_that_are_gone(void **state)
+{
+    house(targets_that_are_gone);
+}
+
 static void test_faults(void **state)
 {
     house(faults);
@@ -77,6 +101,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_targets_that_are_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
