@@ -36,6 +36,8 @@ fuzz:
 bench: build
 	@tools/deps bench
 	@meson test -C build --no-rebuild --benchmark --verbose
+	@bench/big
+	@bench/lmtp
 
 install: build
 	@tools/install "$(DESTDIR)" "$(PREFIX)"
