@@ -116,6 +116,7 @@ static void conn_init(struct conn *c, const struct conn_options *options)
     c->handler = options->handler;
     c->session = options->session;
     c->peer = options->peer;
+    c->blame = peer_network_key(&c->peer);
     c->local = options->local;
     c->listener = options->listener;
     c->proxy = options->proxy;

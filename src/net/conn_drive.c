@@ -14,11 +14,14 @@ static enum conn_next conn_feed(struct conn *c)
     if (c->eof && in.n == 0)
         c->eof_told = true;
     c->fresh = c->again = false;
+    struct blame before = blame_now;
+    blame_now = (struct blame){.peer = c->blame, .name = c->peer.address};
     c->inside++;
     task_forbid_suspend();
     enum conn_next next = c->handler->feed(c, in, c->eof, &used);
     task_allow_suspend();
     c->inside--;
+    blame_now = before;
     assert(used <= in.n);
     conn_consume(c, used);
     switch (next) {
@@ -237,7 +240,9 @@ static void conn_run_once(struct conn *c)
     enum conn_event event = (enum conn_event)c->event;
     if (c->ended || c->closing)
         return;
+    blame_now = (struct blame){.peer = c->blame, .name = c->peer.address};
     c->handler->run(c, event);
+    blame_now = (struct blame){0};
     if (event != CONN_DRAINING && event != CONN_TIMED_OUT)
         return;
     conn_close(c);

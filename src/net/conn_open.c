@@ -37,6 +37,7 @@ static enum step conn_name_peer(struct conn *c, const struct proxy_header *heade
     if (!header->named)
         return STEP_DONE;
     c->peer = header->source;
+    c->blame = peer_network_key(&c->peer);
     c->local = header->destination;
     uint64_t network = peer_network_key(&c->peer);
     if (!c->placed)

@@ -7,6 +7,7 @@
  *   IDLE --conn_close, feed says CLOSE, EOF--> CLOSING --flushed--> CLOSED
  *   every state but RUNNING --abort, error, time--> CLOSED (RUNNING: when run has returned) */
 #pragma once
+#include "base/blame.h"
 #include "net/conn.h"
 #include "net/meter_private.h"
 #include "net/pool_private.h"
@@ -69,6 +70,7 @@ struct conn {
     const char *listener;
     struct meter *meter;
     uint64_t network; /* counted under this key when `counted` */
+    uint64_t blame;   /* the peer's key, for base/blame.h */
     uint64_t id, bytes_in, bytes_out;
     int64_t opened_at; /* wall */
     int64_t timeout, opening_timeout;

@@ -1,4 +1,5 @@
 /* RETR and TOP (RFC 1939 §5, §7): a message streamed out of the store in pieces. */
+#include "base/blame.h"
 #include "base/budget.h"
 #include "pop3/dot.h"
 #include "pop3/session_private.h"
@@ -78,6 +79,11 @@ TASK_FN
 static bool begin(struct transfer *t)
 {
     struct store *store = t->s->talk.service->store;
+    if (blame_work_listed(t->entry->blob)) {
+        broken(t, "message is kept from readers: it ended the server twice");
+        return false;
+    }
+    blame_now.work = t->entry->blob;
     enum outcome o = store_blob_open(store, t->entry->blob, &t->blob, pop3_soon());
     if (o == OUTCOME_REFUSED) {
         gone(t);

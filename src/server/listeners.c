@@ -1,4 +1,5 @@
 #include "server/listeners.h"
+#include "base/blame.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "server/everywhere.h"
@@ -19,13 +20,27 @@ struct entry {
 /* Changed by the main task only, while no reactor works on it. */
 static struct list entries = LIST_INIT(entries);
 
+/* Twice a worker died while it worked for this peer. */
+static bool refuse_listed(const char *service, const struct peer *peer, struct slice *refusal)
+{
+    if (!blame_peer_listed(peer_network_key(peer)))
+        return false;
+    if (slice_starts(slice_str(service), S("pop3")))
+        *refusal =
+            S("-ERR [SYS/TEMP] This server had trouble with this address, try in 10 minutes\r\n");
+    else if (slice_ends(slice_str(service), S("mtp")))
+        *refusal = S("421 4.3.0 This server had trouble with this address, try in 10 minutes\r\n");
+    return true;
+}
+
 static bool accept_now(void *arg, const struct peer *peer, const struct conn_handler **handler,
     void **session, struct slice *refusal)
 {
     struct entry *e = arg;
     struct listener_options o = {0};
     *refusal = (struct slice){0};
-    return services_find(e->services, e->service, &o) &&
+    return !refuse_listed(e->service, peer, refusal) &&
+           services_find(e->services, e->service, &o) &&
            o.accept(o.arg, peer, handler, session, refusal);
 }
 

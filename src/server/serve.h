@@ -15,5 +15,7 @@ enum {
 int serve(const char *config_path);
 /* `barid check`. */
 int serve_check(const char *config_path);
-/* The worker's whole life, in its own process; sock leads to the supervisor. The exit code. */
-int serve_worker(int sock);
+/* The worker's whole life, in its own process; sock leads to the supervisor. The board may be NULL.
+ * The exit code. */
+struct blame_board;
+int serve_worker(int sock, struct blame_board *board);

@@ -4,6 +4,7 @@
  * STARTING (worker forked, snapshot sent) -> RUNNING (READY came) -> STOPPING (SIGTERM: DRAIN sent)
  * -> exit
  *     ^-------------- back-off ----------------- worker died */
+#include "base/blame.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/gather.h"
@@ -33,6 +34,7 @@
 
 struct supervisor {
     const char *path;
+    struct blame_board *board;
     struct gather current;
     int signals, sock; /* sock -1: no worker */
     pid_t worker;      /* 0: none */
@@ -107,7 +109,7 @@ static _Noreturn void be_worker(struct supervisor *s, int sock)
     if (!ok)
         log_error("cannot start", log_text("reason", "cannot become the owner of data_dir"));
     gather_finish(&s->current, NULL);
-    exit(ok ? serve_worker(sock) : SERVE_NO_RESTART);
+    exit(ok ? serve_worker(sock, s->board) : SERVE_NO_RESTART);
 }
 
 static void start_later(struct supervisor *s)
@@ -207,6 +209,14 @@ static void hear_worker(struct supervisor *s)
         drop_socket(s);
 }
 
+static void tell_blamed(struct supervisor *s)
+{
+    char name[BLAME_TEXT];
+    if (blame_count(s->board, name))
+        log_error("refused for 10 minutes", log_text("peer", *name ? name : "none"),
+            log_text("reason", "the worker died twice over the same peer or message"));
+}
+
 /* What the end of the worker means: an exit code to leave with, or -1 to go on. */
 static int bury_worker(struct supervisor *s, int status)
 {
@@ -223,6 +233,7 @@ static int bury_worker(struct supervisor *s, int status)
         WIFSIGNALED(status) ? log_int("signal", WTERMSIG(status))
                             : log_int("exit", WEXITSTATUS(status)),
         log_real("restart_in_s", (double)s->backoff / CLOCK_SEC));
+    tell_blamed(s);
     start_later(s);
     return -1;
 }
@@ -293,6 +304,7 @@ int serve(const char *config_path)
     sigprocmask(SIG_BLOCK, &heard, NULL);
     signal(SIGPIPE, SIG_IGN);
     s.signals = signalfd(-1, &heard, SFD_CLOEXEC | SFD_NONBLOCK);
+    s.board = blame_board_create();
     if (s.signals < 0 || !gather_all(&s.current, NULL, config_path, report, NULL))
         return SERVE_USAGE;
     int code = check_owner(&s.current) ? loop(&s) : SERVE_USAGE;

@@ -4,6 +4,7 @@
  * RECEIVING (snapshot) -> OPENING (store, directory) -> SERVING <-> RELOADING -> DRAINING -> exit
  */
 #include "auth/auth.h"
+#include "base/blame.h"
 #include "base/budget.h"
 #include "base/log.h"
 #include "mailbox/mailbox.h"
@@ -426,7 +427,7 @@ static bool receive_snapshot(struct worker *w)
     }
 }
 
-int serve_worker(int sock)
+int serve_worker(int sock, struct blame_board *board)
 {
     static struct worker w;
     char why[256];
@@ -442,6 +443,9 @@ int serve_worker(int sock)
     log_stop(); /* threads come behind the sandbox, which binds the thread that closes it and its
                    children */
     charset_setup();
+#ifndef TASK_SANITIZED
+    blame_watch(board);
+#endif
     if (!sandbox_enter(w.data_dir, why))
         log_warn("sandbox incomplete", log_text("reason", why));
     log_start(STDERR_FILENO, (enum log_level)w.now->config.log_level,

@@ -127,6 +127,7 @@ static bool poll_outside(struct reactor *r)
 void reactor_loop(struct reactor *r)
 {
     reactor_here = r;
+    blame_thread_start();
     context_adopt(&r->loop);
     r->now = clock_now();
     do {
@@ -136,6 +137,7 @@ void reactor_loop(struct reactor *r)
         task_run_all(r);
     } while (poll_outside(r));
     timer_wheel_finish(&r->timers);
+    blame_thread_end();
     reactor_here = NULL;
 }
 

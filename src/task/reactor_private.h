@@ -1,5 +1,6 @@
 /* What the files of this room know of a reactor and its tasks. */
 #pragma once
+#include "base/blame.h"
 #include "task/completion_private.h"
 #include "task/context_private.h"
 #include "task/stack_private.h"
@@ -20,6 +21,7 @@ struct task {
     struct stack *stack;
     void (*fn)(void *);
     void *arg;
+    struct blame blame; /* of what it works on, while it does not run */
     enum task_class class;
     enum wait outcome;
     bool suspended;

@@ -102,7 +102,10 @@ void task_run_all(struct reactor *r)
     while ((node = list_pop_front(&turn))) {
         struct task *t = list_entry(node, struct task, link);
         r->current = t;
+        blame_now = t->blame;
         context_jump(&r->loop, &t->stack->context);
+        t->blame = blame_now;
+        blame_now = (struct blame){0};
         r->current = NULL;
         if (t->ended) {
             stack_give(&r->stacks, t->stack);
