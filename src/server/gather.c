@@ -102,6 +102,28 @@ static void cannot_open(struct gathering *w, const struct service *service,
         problem(w, 0, "listen.%s (default): %s", service->name, why);
 }
 
+static uint16_t port_of(const struct sockaddr_storage *addr, socklen_t n)
+{
+    struct peer p;
+    peer_set(&p, (const struct sockaddr *)addr, n);
+    return p.port;
+}
+
+/* Sockets of the present config stay open until the worker has the new ones: they do not count as
+ * others'. */
+static bool port_is_ours(const struct gather *old, const struct listen_address *a)
+{
+    uint16_t port = port_of(&a->addr, a->n);
+    for (size_t i = 0; old && i < old->socket_n; i++) {
+        struct sockaddr_storage addr = {0};
+        socklen_t n = sizeof addr;
+        if (!getsockname(old->sockets[i].fd, (struct sockaddr *)&addr, &n) &&
+            addr.ss_family != AF_UNIX && port_of(&addr, n) == port)
+            return true;
+    }
+    return false;
+}
+
 /* One socket for each reactor, all on the port that the first one got; a unix socket is shared. */
 static void open_address(struct gathering *w, struct gather *old, const struct service *service,
     const struct config_item *item, struct listen_address *a)
@@ -109,7 +131,7 @@ static void open_address(struct gathering *w, struct gather *old, const struct s
     char why[256];
     int first = -1;
     bool shared = a->addr.ss_family == AF_UNIX;
-    if (!find_socket(old, service->name, a->text, 0) && !listen_free(a, why)) {
+    if (!port_is_ours(old, a) && !listen_free(a, why)) {
         cannot_open(w, service, item, why);
         return;
     }

@@ -123,6 +123,20 @@ def reload_opens_and_closes_listeners():
         assert messages(s) == 2
 
 
+def reload_widens_an_address():
+    with Server() as s:
+        s.setup("a").start()
+        port = s.ports["smtp"]
+        s.write_config(open(s.conf).read().replace('smtp = ["127.0.0.1:0"]', 'smtp = ["127.0.0.1:%d"]' % port))
+        s.cli("reload")
+        s.write_config(open(s.conf).read().replace('"127.0.0.1:%d"' % port, '"0.0.0.0:%d"' % port))
+        s.cli("reload")
+        c = smtp(s)
+        send(c)
+        c.quit()
+        assert messages(s) == 1
+
+
 def sigterm_drains_under_load():
     with Server() as s:
         s.setup("a").start()
@@ -300,6 +314,7 @@ sys.exit(run_cases([
     server_names_choose_the_certificate,
     a_bad_reload_changes_nothing,
     reload_opens_and_closes_listeners,
+    reload_widens_an_address,
     sigterm_drains_under_load,
     a_killed_worker_is_started_again,
     the_worker_has_no_rights_to_lose,
