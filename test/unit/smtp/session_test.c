@@ -485,7 +485,9 @@ static void hostile_addresses(void **state)
     starts("RCPT TO:<;cmd%x!y@d>\r\n", "501 5.1.3 ");
     starts("RCPT TO:<a%b@d>\r\nRCPT TO:<x!y@d>\r\nRCPT TO:<$%x@d>\r\nRCPT TO:<../a@d>\r\n", "250 ");
     starts("RCPT TO:<j\xc3\xb6rg@y>\r\n", "553 5.6.7 ");
-    assert_non_null(strstr(buffer_slice(&policy.journal).p, "rcpt c@d;rcpt \"a b\"@y;rcpt Post"));
+    assert_int_not_equal(
+        slice_find_slice(buffer_slice(&policy.journal), S("rcpt c@d;rcpt \"a b\"@y;rcpt Post")),
+        SLICE_NONE);
 }
 
 static void utf8_addresses(void **state)
