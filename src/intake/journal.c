@@ -63,6 +63,15 @@ void intake_journal_rcpt(const struct intake_session *t, const struct smtp_path 
     buffer_finish(&text);
 }
 
+void intake_journal_outcome(
+    const struct intake_session *t, unsigned index, const struct smtp_reply *reply)
+{
+    metric_add(&rcpt_refused, 1);
+    log_info("recipient not reached", conn_field(t), log_text("id", t->id),
+        log_int("recipient", index + 1), log_int("code", reply->code),
+        log_text("status", reply->enhanced), log_text("reason", reply->text));
+}
+
 void intake_journal_message(struct intake_session *t, uint64_t size, const struct smtp_reply *reply)
 {
     bool lmtp = smtp_service(t->smtp)->lmtp, ok = smtp_reply_ok(reply);

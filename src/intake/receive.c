@@ -116,4 +116,6 @@ void intake_receive_outcome(struct smtp_session *s, unsigned index, struct smtp_
         intake_verdict_quota(answer, reply);
     else if (!stored) /* an intent that is done leaves out only those that are gone */
         intake_verdict_stored(OUTCOME_REFUSED, t->id, reply);
+    if (reply->code != 250)
+        intake_journal_outcome(t, index, reply);
 }

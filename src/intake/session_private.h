@@ -89,5 +89,8 @@ void intake_journal_connected(const struct intake_session *t);
 void intake_journal_closed(const struct intake_session *t, enum conn_end why);
 void intake_journal_rcpt(const struct intake_session *t, const struct smtp_path *recipient,
     const struct smtp_reply *reply);
+/* LMTP: the recipient that a stored message did not reach. */
+void intake_journal_outcome(
+    const struct intake_session *t, unsigned index, const struct smtp_reply *reply);
 void intake_journal_message(
     struct intake_session *t, uint64_t size, const struct smtp_reply *reply);

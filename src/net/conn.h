@@ -119,6 +119,8 @@ bool conn_flush(struct conn *c, deadline until);
 bool conn_start_tls(struct conn *c);
 /* Bytes that are here and not consumed. */
 struct slice conn_unread(const struct conn *c);
+/* Are there any, or bytes that the kernel has and nobody has read (looked at without TLS only)? */
+bool conn_input_waits(const struct conn *c);
 /* In run or on the reactor: flush, then close. */
 void conn_close(struct conn *c);
 /* Reactor: at once, nothing flushed. Not in run. */

@@ -101,6 +101,15 @@ struct slice conn_unread(const struct conn *c)
     return c->in.block.p ? slice(c->in.block.p + c->in.at, conn_bytes_left(&c->in)) : S("");
 }
 
+bool conn_input_waits(const struct conn *c)
+{
+    char byte;
+    if (conn_bytes_left(&c->in) > 0)
+        return true;
+    return !c->tls && c->watcher.fd >= 0 &&
+           recv(c->watcher.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
 void conn_release_buffers(struct conn *c)
 {
     if (conn_bytes_left(&c->in) == 0) {

@@ -11,7 +11,7 @@ void smtp_hello_greet(struct smtp_session *s)
         smtp_session_close(s);
         return;
     }
-    if (conn_unread(s->conn).n) { /* RFC 5321 §4.3.1: the client waits for the greeting */
+    if (conn_input_waits(s->conn)) { /* RFC 5321 §4.3.1: the client waits for the greeting */
         smtp_session_bye(s, 554, "5.5.1", "You spoke before the greeting");
         return;
     }

@@ -400,6 +400,23 @@ static void large_task(void *arg)
     close_world();
 }
 
+/* The bytes are in the socket before the greeting is thought of. */
+static void early_task(void *arg)
+{
+    struct client c;
+    open_world();
+    open_client(&c, &mx);
+    SAYS(&c, "EHLO me.test\r\n", "554 5.5.1 ");
+    CHECK(!*hear(&c));
+    close_client(&c);
+    close_world();
+}
+
+static void early_talkers(void **state)
+{
+    world(early_task);
+}
+
 static void delivers(void **state)
 {
     world(delivers_task);
@@ -434,6 +451,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(delivers),
+        cmocka_unit_test(early_talkers),
         cmocka_unit_test(refuses),
         cmocka_unit_test(holds_quota),
         cmocka_unit_test(lmtp_answers_each),

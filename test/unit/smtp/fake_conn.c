@@ -205,6 +205,11 @@ struct slice conn_unread(const struct conn *c)
     return buffer_slice(&c->in);
 }
 
+bool conn_input_waits(const struct conn *c)
+{
+    return c->in.n > 0;
+}
+
 void conn_close(struct conn *c)
 {
     c->closing = true;
