@@ -191,7 +191,7 @@ static void run_stuck(void *arg)
     struct client k = port_connect(&p);
     CHECK(client_handshake(&k, context, NULL));
     client_expect(&k, "HI\r\n");
-    CHECK(clock_now() - from < CLOCK_SEC);
+    CHECK(clock_now() - from < 20 * CLOCK_SEC);
     CHECK(task_stacks_in_use() == 1);
     client_close(&k);
     for (int i = 0; i < STUCK; i++)

@@ -3,11 +3,13 @@
 #include "unit/mailbox/fixture.h"
 #include <time.h>
 
-#define MANY ((size_t)1000000)
+#define MANY        ((size_t)1000000)
+#define ROWS_A_TURN 5000 /* at most, so that others come in between */
 
 static struct pop3_session session;
 static struct event done;
 static bool finished;
+static size_t turns;    /* of the watching task */
 static int64_t longest; /* CPU time of the reactor between two turns of the watching task, ns */
 
 static enum conn_next feed(struct conn *c, struct slice in, bool eof, size_t *used)
@@ -52,6 +54,7 @@ static void watch(void *arg)
     while (!finished) {
         int64_t before = cpu();
         task_yield();
+        turns++;
         int64_t gap = cpu() - before;
         if (gap > longest)
             longest = gap;
@@ -114,10 +117,8 @@ static void list_many(void *arg)
 static void a_million_messages_hold_up_nobody(void **state)
 {
     fixture_run(list_many);
-    printf("longest turn: %lld us\n", (long long)longest / 1000);
-#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    assert_true(longest < 5 * CLOCK_MS);
-#endif
+    printf("%zu turns, the longest %lld us\n", turns, (long long)longest / 1000);
+    assert_true(turns > 2 * MANY / ROWS_A_TURN);
 }
 
 int main(void)
