@@ -8,6 +8,13 @@
 /* after the four above */
 #include <cmocka.h>
 
+/* Some limits of the process are valgrind's own there. */
+static inline bool unit_on_valgrind(void)
+{
+    const char *preloaded = getenv("LD_PRELOAD");
+    return preloaded && strstr(preloaded, "vgpreload");
+}
+
 #define assert_slice(actual, expected)                                                             \
     do {                                                                                           \
         struct slice actual_ = (actual), expected_ = (expected);                                   \
