@@ -284,6 +284,7 @@ void auth_check(
         .network = request->network,
         .user = request->user,
         .peer = request->peer,
+        .conn = request->conn,
         .started = clock_now(),
         .reply = reply};
     *reply = (struct auth_reply){.result = AUTH_FAILED, .mechanism = request->mechanism};

@@ -37,6 +37,7 @@ struct auth_request {
     struct slice authzid;  /* empty, or the same account (RFC 4616 §2) */
     uint64_t network;      /* peer_network_key() */
     struct slice peer;     /* for the log */
+    uint64_t conn;         /* conn_id(), for the log; 0: none */
 };
 
 struct auth_reply {

@@ -28,6 +28,7 @@ struct auth_attempt {
     enum auth_protocol protocol;
     uint64_t network;
     struct slice user, peer;
+    uint64_t conn;
     int64_t started;
     struct auth_reply *reply;
 };

@@ -43,9 +43,10 @@ void auth_report(struct auth_attempt *a)
     const struct auth_reply *r = a->reply;
     metric_add(&logins[a->protocol][r->result], 1);
     metric_observe(&waited, clock_now() - a->started);
-    log_info("login", log_text("protocol", protocols[a->protocol]),
+    log_info("login", log_int(a->conn ? "conn" : NULL, (int64_t)a->conn),
+        log_text("protocol", protocols[a->protocol]),
         log_text("result", auth_result_name(r->result)), log_slice("user", a->user),
-        log_slice("peer", a->peer), log_text("mechanism", r->mechanism),
+        log_slice("peer", a->peer), log_text(r->mechanism ? "mechanism" : NULL, r->mechanism),
         log_text(r->reason ? "reason" : NULL, r->reason),
         log_int("waited_ms", r->waited / CLOCK_MS));
 }

@@ -17,7 +17,8 @@ static enum sasl_next check(
         .password = password,
         .authzid = authzid,
         .network = s->network,
-        .peer = s->peer};
+        .peer = s->peer,
+        .conn = s->conn};
     auth_check(s->auth, &request, s->reply, until);
     return sasl_result(s->reply);
 }
@@ -136,6 +137,7 @@ struct sasl *sasl_create(const struct sasl_options *options)
     s->protocol = options->protocol;
     s->network = options->network;
     s->peer = options->peer;
+    s->conn = options->conn;
     if (!set_binding(s, options->binding_type, options->binding) ||
         (m->binding && !s->binding_property)) {
         free(s);

@@ -34,6 +34,7 @@ struct sasl_options {
     struct slice mechanism; /* one that sasl_offered */
     uint64_t network;       /* peer_network_key() */
     struct slice peer;      /* for the log; must outlive the exchange */
+    uint64_t conn;          /* conn_id(), for the log; 0: none */
     /* From conn_channel_binding: "tls-exporter" or "tls-unique"; NULL: none. */
     const char *binding_type;
     struct slice binding;

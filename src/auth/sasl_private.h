@@ -18,6 +18,7 @@ struct sasl {
     enum auth_protocol protocol;
     uint64_t network;
     struct slice peer;
+    uint64_t conn;
     bool over;
     unsigned steps;           /* challenges sent */
     struct auth_reply *reply; /* of the running step */

@@ -18,6 +18,7 @@ static struct auth_attempt attempt(struct sasl *s)
         .network = s->network,
         .user = slice(s->user, s->user_n),
         .peer = s->peer,
+        .conn = s->conn,
         .started = clock_now(),
         .reply = s->reply};
 }

@@ -76,6 +76,7 @@ void pop3_auth_pass(struct pop3_preauth *s, const struct pop3_command *c)
         .password = c->text,
         .network = peer_network_key(peer),
         .peer = slice_str(peer->address),
+        .conn = conn_id(s->talk.conn),
     };
     s->user_given = false;
     auth_check(s->talk.service->auth, &request, &reply, deadline_in(POP3_AUTH_TIME));
@@ -166,6 +167,7 @@ static struct sasl *create(
         .mechanism = mechanism,
         .network = peer_network_key(peer),
         .peer = slice_str(peer->address),
+        .conn = conn_id(s->talk.conn),
         .binding_type = bound ? type : NULL,
         .binding = data,
     };
