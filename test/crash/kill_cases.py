@@ -203,6 +203,8 @@ class Crowd:
                 self.strange.append("only %d deliveries" % self.kept)
 
     def end(self):
+        """A connection that waited in the backlog at the kill is served by the next worker: it ends here."""
+        self.enough = True
         for t in self.threads:
             t.join()
         return self.strange
