@@ -28,8 +28,6 @@ static const char *reason(int status)
         return "Bad Request";
     case 404:
         return "Not Found";
-    case 408:
-        return "Request Timeout";
     case 413:
         return "Content Too Large";
     case 431:

@@ -58,7 +58,7 @@ enum outcome mailbox_append(struct store_txn *t, struct mailbox_append *a)
     uidmap_save(t, m.id, uidmap_group(uid), &map);
     row_put_message(t, m.id, &message);
     put_changed(t, m.id, message.modseq, uid);
-    if (a->rendered.n) {
+    if (a->rendered.n && a->rendered.n <= MAILBOX_RENDERED_MAX) {
         struct row_key k = row_key_uid(KEY_RENDERED, m.id, uid);
         row_put(t, &k, a->rendered.p, a->rendered.n);
     }

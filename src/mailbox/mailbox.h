@@ -143,7 +143,7 @@ struct mailbox_append {
     int16_t zone;
     int64_t now;
     uint64_t thread;
-    struct slice rendered; /* empty: none */
+    struct slice rendered; /* empty, or over MAILBOX_RENDERED_MAX: none is kept */
     /* out */
     uint32_t uid, uidvalidity;
     uint64_t modseq;

@@ -359,6 +359,75 @@ static void a_purged_account_stays_empty(void **state)
     fixture_run(purge);
 }
 
+struct full {
+    struct mailbox_append append;
+    size_t rendered;
+    bool kept;
+};
+
+static enum outcome last_uid_fn(struct store_txn *t, void *arg)
+{
+    struct mailbox m;
+    if (!mailbox_read(store_txn_view(t), MAILBOX_INBOX, &m))
+        return OUTCOME_FAILED;
+    m.uidnext = UINT32_MAX - 1;
+    row_put_mailbox(t, &m);
+    return OUTCOME_DONE;
+}
+
+static void last_uid(void *arg)
+{
+    fixture_open();
+    CHECK(fixture_append(MAILBOX_INBOX, S("x"), 0) == 1);
+    mutate(last_uid_fn, NULL);
+    CHECK(fixture_append(MAILBOX_INBOX, S("x"), 0) == UINT32_MAX - 1);
+    CHECK(fixture_append(MAILBOX_INBOX, S("x"), 0) == 0);
+    CHECK(fixture_faults(false) == 0);
+    fixture_close();
+}
+
+static void uids_end_and_are_never_reused(void **state)
+{
+    fixture_run(last_uid);
+}
+
+/* Appends with the blob of UID 1 and reads the rendered row back. */
+static enum outcome rendered_fn(struct store_txn *t, void *arg)
+{
+    struct full *f = arg;
+    static char text[MAILBOX_RENDERED_MAX + 1];
+    struct mailbox_message first;
+    struct slice found;
+    if (!mailbox_read_message(store_txn_view(t), MAILBOX_INBOX, 1, &first))
+        return OUTCOME_FAILED;
+    f->append = (struct mailbox_append){.mailbox = MAILBOX_INBOX,
+        .blob = first.blob,
+        .size = first.size,
+        .now = 1,
+        .rendered = slice(text, f->rendered)};
+    enum outcome o = mailbox_append(t, &f->append);
+    f->kept = mailbox_read_rendered(store_txn_view(t), MAILBOX_INBOX, f->append.uid, &found);
+    return o;
+}
+
+static void rendered(void *arg)
+{
+    struct full most = {.rendered = MAILBOX_RENDERED_MAX};
+    struct full more = {.rendered = MAILBOX_RENDERED_MAX + 1};
+    fixture_open();
+    CHECK(fixture_append(MAILBOX_INBOX, S("x"), 0) == 1);
+    mutate(rendered_fn, &most);
+    mutate(rendered_fn, &more);
+    CHECK(most.kept && !more.kept);
+    CHECK(fixture_faults(false) == 0);
+    fixture_close();
+}
+
+static void a_rendering_over_its_maximum_is_not_kept(void **state)
+{
+    fixture_run(rendered);
+}
+
 static void seen_later(void *arg)
 {
     struct look l = {0};
@@ -385,6 +454,8 @@ int main(void)
         cmocka_unit_test(change_and_expunge_logs),
         cmocka_unit_test(verify_finds_damage),
         cmocka_unit_test(a_purged_account_stays_empty),
+        cmocka_unit_test(uids_end_and_are_never_reused),
+        cmocka_unit_test(a_rendering_over_its_maximum_is_not_kept),
         cmocka_unit_test(a_posted_seen_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
