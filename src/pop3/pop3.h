@@ -22,7 +22,7 @@ struct pop3_service {
     struct store *store;
     struct auth *auth;
     bool plaintext_without_tls;       /* USER, PASS, PLAIN and LOGIN on connections without TLS */
-    unsigned connections_per_account; /* that are logged in, over all reactors; 0: no limit */
+    unsigned connections_per_account; /* auth_place_take; 0: no limit */
     int64_t timeout;                  /* ns of idleness; 0: 10 min (RFC 1939 §3) */
     int64_t timeout_preauth;          /* 0: 60 s */
 };

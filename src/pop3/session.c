@@ -46,7 +46,7 @@ static void run(struct conn *c, enum conn_event event)
 static void destroy(struct pop3_session *s)
 {
     lease_release(&s->lease);
-    pop3_place_give(&s->place);
+    auth_place_give(&s->place);
     mailbox_listing_finish(&s->list);
     free(s);
 }
@@ -87,7 +87,7 @@ static bool acquire(struct pop3_session *s, struct pop3_reply *r)
 {
     unsigned max = s->talk.service->connections_per_account;
     struct slice address = slice_str(conn_peer(s->talk.conn)->address);
-    if (!pop3_place_take(&s->place, s->account, max)) {
+    if (!auth_place_take(&s->place, s->account, max)) {
         pop3_reply_error(r, POP3_CODE_IN_USE, "Too many connections of this account");
         return false;
     }

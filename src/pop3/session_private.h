@@ -1,8 +1,8 @@
 /* The two sessions of a connection, shared by the files of this room. */
 #pragma once
+#include "auth/place.h"
 #include "base/buffer.h"
 #include "base/metrics.h"
-#include "base/table.h"
 #include "mailbox/lease.h"
 #include "mailbox/mailbox.h"
 #include "pop3/command.h"
@@ -55,13 +55,6 @@ struct pop3_handover {
     struct slice address; /* of the account */
 };
 
-/* A logged-in connection, counted under its account. In the session's memory. */
-struct pop3_place {
-    struct table_node node;
-    uint64_t account;
-    bool taken;
-};
-
 #define POP3_MARKED 0x80 /* in the flags of a listed message: DELE */
 
 /* TRANSACTION. Invariant: the list is frozen but for the marks; left and octets are the number and
@@ -71,7 +64,7 @@ struct pop3_session {
     uint64_t account;
     char address[DIRECTORY_ADDRESS_MAX + 1];
     struct lease lease;
-    struct pop3_place place;
+    struct auth_place place;
     struct mailbox_listing list;
     size_t left;
     uint64_t octets;
@@ -128,11 +121,6 @@ static inline deadline pop3_soon(void)
 {
     return deadline_in(POP3_STORE_TIME);
 }
-
-/* place.c: any thread */
-/* False: the account has `max` connections already (0: no limit). */
-bool pop3_place_take(struct pop3_place *p, uint64_t account, unsigned max);
-void pop3_place_give(struct pop3_place *p);
 
 /* journal.c */
 void pop3_journal_connected(const struct pop3_talk *t);

@@ -1,6 +1,5 @@
-/* How many connections of an account are logged in, over all reactors. */
+#include "auth/place.h"
 #include "base/hash.h"
-#include "pop3/session_private.h"
 #include <pthread.h>
 
 #define SHARDS    16 /* by the upper bits: the lower ones choose the slot in its table */
@@ -27,17 +26,17 @@ static bool full(const struct table *places, uint64_t hash, uint64_t account, un
     unsigned n = 0;
     struct table_node *node = table_find(places, hash);
     for (; node; node = table_find_next(node)) {
-        if (((struct pop3_place *)node)->account == account && ++n >= max)
+        if (((struct auth_place *)node)->account == account && ++n >= max)
             return true;
     }
     return false;
 }
 
-bool pop3_place_take(struct pop3_place *p, uint64_t account, unsigned max)
+bool auth_place_take(struct auth_place *p, uint64_t account, unsigned max)
 {
     uint64_t hash = hash_of(account);
     struct shard *s = shard_of(hash);
-    *p = (struct pop3_place){.account = account};
+    *p = (struct auth_place){.account = account};
     pthread_mutex_lock(&s->lock);
     if (!s->places.max)
         table_init(&s->places, SHARD_MAX);
@@ -47,7 +46,7 @@ bool pop3_place_take(struct pop3_place *p, uint64_t account, unsigned max)
     return p->taken;
 }
 
-void pop3_place_give(struct pop3_place *p)
+void auth_place_give(struct auth_place *p)
 {
     if (!p->taken)
         return;
