@@ -23,7 +23,6 @@ static void make(struct store_txn *t, struct slice name, enum mailbox_special sp
         .recent_from = 1,
         .created = now,
         .special = special,
-        .subscribed = true,
         .name_n = (uint16_t)name.n,
     };
     uint32_t wall = now > 0 && now < UINT32_MAX ? (uint32_t)now : 1;

@@ -57,11 +57,12 @@ struct mailbox {
     uint32_t uidvalidity, uidnext;
     uint64_t highestmodseq;
     uint32_t recent_from; /* UIDs from here on are \Recent */
+    uint64_t log_from;    /* the expunge log is whole for who knows a MODSEQ >= this one */
+    uint32_t log_rows;    /* rows of the expunge log */
     uint32_t messages, unseen;
     uint64_t bytes;
     int64_t created; /* wall, s */
     enum mailbox_special special;
-    bool subscribed;
     uint16_t name_n;
     char name[MAILBOX_NAME_MAX];
 };

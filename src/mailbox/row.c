@@ -83,16 +83,15 @@ bool row_unpack_account(struct slice row, struct mailbox_account *a)
     return true;
 }
 
-/* version 1, special 1, subscribed 1, reserved 1, uidvalidity 4, uidnext 4, highestmodseq 8,
- * recent_from 4, messages 4, unseen 4, bytes 8, created 8, name */
-#define MAILBOX_FIXED 48
+/* version 1, special 1, reserved 2, uidvalidity 4, uidnext 4, highestmodseq 8, recent_from 4,
+ * messages 4, unseen 4, bytes 8, created 8, log_from 8, log_rows 4, name */
+#define MAILBOX_FIXED 60
 
 size_t row_pack_mailbox(const struct mailbox *m, char out[ROW_MAILBOX_MAX])
 {
     out[0] = ROW_VERSION;
     out[1] = (char)m->special;
-    out[2] = (char)m->subscribed;
-    out[3] = 0;
+    out[2] = out[3] = 0;
     pack_u32(out + 4, m->uidvalidity);
     pack_u32(out + 8, m->uidnext);
     pack_u64(out + 12, m->highestmodseq);
@@ -101,6 +100,8 @@ size_t row_pack_mailbox(const struct mailbox *m, char out[ROW_MAILBOX_MAX])
     pack_u32(out + 28, m->unseen);
     pack_u64(out + 32, m->bytes);
     pack_u64(out + 40, (uint64_t)m->created);
+    pack_u64(out + 48, m->log_from);
+    pack_u32(out + 56, m->log_rows);
     memcpy(out + MAILBOX_FIXED, m->name, m->name_n);
     return MAILBOX_FIXED + m->name_n;
 }
@@ -112,7 +113,6 @@ bool row_unpack_mailbox(struct slice row, uint32_t id, struct mailbox *m)
         return false;
     m->id = id;
     m->special = (enum mailbox_special)row.p[1];
-    m->subscribed = row.p[2] != 0;
     m->uidvalidity = unpack_u32(row.p + 4);
     m->uidnext = unpack_u32(row.p + 8);
     m->highestmodseq = unpack_u64(row.p + 12);
@@ -121,6 +121,8 @@ bool row_unpack_mailbox(struct slice row, uint32_t id, struct mailbox *m)
     m->unseen = unpack_u32(row.p + 28);
     m->bytes = unpack_u64(row.p + 32);
     m->created = (int64_t)unpack_u64(row.p + 40);
+    m->log_from = unpack_u64(row.p + 48);
+    m->log_rows = unpack_u32(row.p + 56);
     m->name_n = (uint16_t)(row.n - MAILBOX_FIXED);
     memcpy(m->name, row.p + MAILBOX_FIXED, m->name_n);
     return m->uidnext > 0 && m->uidvalidity > 0;

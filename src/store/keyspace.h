@@ -36,6 +36,9 @@
  *   [7] <4> mailbox <4> uid    rendered row (a cache, never part of the truth)
  *   [8] <4> mailbox <8> modseq <4> uid  changed
  *   [9] <4> mailbox <8> modseq          expunged UIDs as ranges
+ *   [10] name                  subscribed
+ *   [11] <4> mailbox           removed, its rows are still to go
+ *   [12] <8> copy              a copy under way: who copies, what was copied so far
  *
  * The layouts of the values stand with the code that packs them: directory/row.c, mailbox/row.c. */
 /* clang-format on */
@@ -66,4 +69,7 @@ enum keyspace_account {
     KEY_RENDERED,
     KEY_CHANGED,
     KEY_EXPUNGED,
+    KEY_SUBSCRIBED,
+    KEY_REMOVED,
+    KEY_COPYING,
 };

@@ -34,7 +34,8 @@ static void mailboxes(void **state)
         .bytes = 11,
         .created = -12,
         .special = MAILBOX_ARCHIVE,
-        .subscribed = true,
+        .log_from = 13,
+        .log_rows = 14,
         .name_n = MAILBOX_NAME_MAX};
     struct mailbox b;
     char row[ROW_MAILBOX_MAX + 8];
@@ -43,10 +44,11 @@ static void mailboxes(void **state)
     assert_true(n <= ROW_MAILBOX_MAX);
     assert_true(row_unpack_mailbox(slice(row, n), 3, &b));
     assert_true(b.uidvalidity == 5 && b.uidnext == 6 && b.highestmodseq == 7 && b.messages == 9 &&
-                b.unseen == 10 && b.bytes == 11 && b.created == -12 && b.subscribed);
+                b.unseen == 10 && b.bytes == 11 && b.created == -12 && b.log_from == 13 &&
+                b.log_rows == 14);
     assert_slice(mailbox_name(&b), mailbox_name(&m));
     assert_false(row_unpack_mailbox(slice(row, n + 1), 3, &b)); /* a name of 401 */
-    assert_false(row_unpack_mailbox(slice(row, 48), 3, &b));    /* none */
+    assert_false(row_unpack_mailbox(slice(row, 60), 3, &b));    /* none */
     row[1] = MAILBOX_SPECIALS;
     assert_false(row_unpack_mailbox(slice(row, n), 3, &b));
 }
