@@ -53,11 +53,15 @@ void command_account_remove(struct command *c)
 {
     char why[DIRECTORY_WHY] = "";
     uint64_t id;
+    struct directory_account account;
     deadline until = deadline_in(COMMAND_PATIENCE);
-    enum directory_result r =
-        directory_account_remove(c->admin->directory, command_text(c, "address"), &id, why, until);
+    struct slice address = command_text(c, "address");
+    enum directory_result r = directory_account_find(c->admin->directory, address, &account, until);
+    if (r == DIRECTORY_OK)
+        r = directory_account_remove(c->admin->directory, address, &id, why, until);
     if (!command_directory(c, r, why))
         return;
+    command_session_end(c, account.address);
     /* What a crash leaves over is purged at the next start. */
     if (mailbox_purge(c->admin->store, id, DEADLINE_NEVER) == OUTCOME_DONE)
         directory_purge_done(c->admin->directory, id, until);
@@ -75,11 +79,11 @@ void command_account_password(struct command *c)
             c, directory_account_find(c->admin->directory, address, &account, until), "") ||
         !make_credentials(c, &credentials))
         return;
-    command_directory(c,
-        directory_account_credentials(
-            c->admin->directory, address, &credentials, why, deadline_in(COMMAND_PATIENCE)),
-        why);
+    enum directory_result r = directory_account_credentials(
+        c->admin->directory, address, &credentials, why, deadline_in(COMMAND_PATIENCE));
     explicit_bzero(&credentials, sizeof credentials);
+    if (command_directory(c, r, why))
+        command_session_end(c, account.address);
 }
 
 TASK_FN
@@ -94,10 +98,15 @@ void command_account_set(struct command *c)
     if (!take_quota(c, &change.quota) || !command_take_flag(c, "disabled", &change.disabled) ||
         !command_take_text(c, "name", &change.name))
         return;
-    command_directory(c,
-        directory_account_set(c->admin->directory, command_text(c, "address"), &change, why,
-            deadline_in(COMMAND_PATIENCE)),
-        why);
+    struct directory_account account;
+    struct slice address = command_text(c, "address");
+    deadline until = deadline_in(COMMAND_PATIENCE);
+    enum directory_result r =
+        directory_account_set(c->admin->directory, address, &change, why, until);
+    if (!command_directory(c, r, why) || !change.disabled)
+        return;
+    if (directory_account_find(c->admin->directory, address, &account, until) == DIRECTORY_OK)
+        command_session_end(c, account.address);
 }
 
 static void usage_fn(struct store_view *v, void *arg)

@@ -41,6 +41,8 @@ static const struct {
     {"alias list", command_alias_list},
     {"alias remove", command_alias_remove},
     {"mailbox list", command_mailbox_list},
+    {"session list", command_session_list},
+    {"session kick", command_session_kick},
     {"verify", command_verify},
 };
 

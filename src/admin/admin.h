@@ -20,6 +20,9 @@ enum admin_exit {
     ADMIN_SILENT = 4, /* server present but not answering */
 };
 
+/* Takes the row over. False: nobody reads any more, the command may stop. May suspend. */
+typedef bool (*admin_emit)(void *arg, json_t *row);
+
 struct admin {
     struct store *store;
     struct directory *directory;
@@ -28,6 +31,13 @@ struct admin {
     /* Has the config been read again and applied? */
     TASK_FN
     bool (*reload)(void *arg, char why[ADMIN_WHY]);
+    /* Sessions of all protocols, as rows. False: out of memory. */
+    TASK_FN
+    bool (*sessions)(void *arg, admin_emit emit, void *to);
+    /* Ends the session of this id, or (address not empty) all that are logged in as this account,
+     * and returns when they are gone. How many they were. */
+    TASK_FN
+    size_t (*kick)(void *arg, uint64_t id, struct slice address);
     void *arg;
 };
 
@@ -35,9 +45,6 @@ struct admin_answer {
     enum admin_exit exit;
     char why[ADMIN_WHY]; /* when exit is not 0 */
 };
-
-/* Takes the row over. False: nobody reads any more, the command may stop. May suspend. */
-typedef bool (*admin_emit)(void *arg, json_t *row);
 
 /* Never trusts the request. */
 TASK_FN

@@ -21,6 +21,7 @@ static const char usage[] =
     "                set ADDRESS [--quota SIZE] [--disabled | --enabled] [--name TEXT]\n"
     "  barid alias   add ADDRESS TARGET... | list | remove ADDRESS   (@example.org: catch-all)\n"
     "  barid mailbox list ADDRESS\n"
+    "  barid session list | kick ID\n"
     "  barid verify                             check the whole store\n"
     "  barid settings                           every setting of the config file\n"
     "\n"
@@ -53,6 +54,8 @@ static const struct command {
     {"alias list", "", 0, true},
     {"alias remove", "address", 0, false},
     {"mailbox list", "address", 0, true},
+    {"session list", "", 0, true},
+    {"session kick", "id", 0, false},
     {"verify", "", 0, true},
 };
 

@@ -58,4 +58,11 @@ void command_alias_remove(struct command *c);
 TASK_FN
 void command_mailbox_list(struct command *c);
 TASK_FN
+void command_session_list(struct command *c);
+TASK_FN
+void command_session_kick(struct command *c);
+/* In a running server: nobody stays logged in as this account. */
+TASK_FN
+void command_session_end(struct command *c, const char *address);
+TASK_FN
 void command_verify(struct command *c);

@@ -124,7 +124,7 @@ static void conn_init(struct conn *c, const struct conn_options *options)
     c->opening_timeout = options->timeout > 0 ? options->timeout : CONN_OPENING;
     c->id = atomic_fetch_add_explicit(&conn_last_id, 1, memory_order_relaxed) + 1;
     c->opened_at = clock_wall();
-    c->heard_at = c->taken_at = clock_now();
+    c->heard_at = c->byte_at = c->taken_at = clock_now();
     c->until = deadline_in(c->opening_timeout);
     c->read_wait = STREAM_WANT_READ;
     c->write_wait = STREAM_WANT_WRITE;
@@ -333,6 +333,21 @@ const char *conn_listener(const struct conn *c)
 int64_t conn_opened_at(const struct conn *c)
 {
     return c->opened_at;
+}
+
+int64_t conn_heard_at(const struct conn *c)
+{
+    return c->byte_at;
+}
+
+void conn_set_account(struct conn *c, const char *address)
+{
+    c->account = address;
+}
+
+const char *conn_account(const struct conn *c)
+{
+    return c->account;
 }
 
 uint64_t conn_bytes_in(const struct conn *c)

@@ -32,8 +32,8 @@ enum conn_event {
     CONN_TIMED_OUT, /* nothing came in time (conn_set_timeout), or too slowly (conn_set_rate): say
                        goodbye; closes after run */
     CONN_WOKEN,     /* conn_wake was called: a watch fired */
-    CONN_DRAINING,  /* the server is going down or wants the place: say goodbye (421, BYE); closes
-                       after run */
+    CONN_DRAINING,  /* the server is going down, wants the place, or somebody ended the session: say
+                       goodbye (421, BYE); closes  after run */
 };
 
 enum conn_end {
@@ -90,6 +90,12 @@ bool conn_channel_binding(const struct conn *c, const char **type, char data[64]
 uint64_t conn_id(const struct conn *c); /* unique in the process's life, for the log */
 const char *conn_listener(const struct conn *c);
 int64_t conn_opened_at(const struct conn *c); /* wall, us */
+int64_t conn_heard_at(const struct conn *c);  /* clock of base/clock.h: the last byte of the peer */
+/* Who is logged in, for `barid session` and for commands that end the sessions of an account: every
+ * protocol says it once, right behind its login. The canonical address, in the session's own
+ * memory, valid until closed() has returned. */
+void conn_set_account(struct conn *c, const char *address);
+const char *conn_account(const struct conn *c); /* NULL: nobody */
 uint64_t conn_bytes_in(const struct conn *c);
 uint64_t conn_bytes_out(const struct conn *c);
 const char *conn_error(const struct conn *c);

@@ -53,7 +53,7 @@ static ssize_t conn_read(struct conn *c, size_t n)
     if (r > 0) {
         c->in.n += (size_t)r;
         c->bytes_in += (uint64_t)r;
-        c->heard_at = reactor_now();
+        c->heard_at = c->byte_at = reactor_now();
         c->read_wait = STREAM_WANT_READ;
     } else if (r == STREAM_ERROR) {
         conn_say(c, c->stream->ops->error(c->stream));

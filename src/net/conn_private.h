@@ -68,6 +68,7 @@ struct conn {
     struct tls_facts *tls; /* NULL: none */
     char *error;           /* NULL: none */
     const char *listener;
+    const char *account; /* NULL: nobody is logged in */
     struct meter *meter;
     uint64_t network; /* counted under this key when `counted` */
     uint64_t blame;   /* the peer's key, for base/blame.h */
@@ -75,6 +76,7 @@ struct conn {
     int64_t opened_at; /* wall */
     int64_t timeout, opening_timeout;
     deadline until;      /* of OPENING, SECURING, CLOSING */
+    int64_t byte_at;     /* last byte from the peer */
     int64_t heard_at;    /* last byte from the peer, or since when we wait for one */
     int64_t taken_at;    /* last time that the peer took output, or since when there is some */
     int64_t held_at;     /* since when held */

@@ -33,7 +33,8 @@ static void run(struct conn *c, enum conn_event event)
         complete(s);
         break;
     case CONN_DRAINING:
-        pop3_talk_error(&s->talk, POP3_CODE_SYS_TEMP, "Going down; nothing was deleted");
+        pop3_talk_error(
+            &s->talk, POP3_CODE_SYS_TEMP, "The server ends this connection; nothing was deleted");
         break;
     case CONN_TIMED_OUT: /* RFC 1939 §3: without a response */
     case CONN_OPENED:
@@ -142,6 +143,7 @@ struct pop3_session *pop3_session_open(const struct pop3_handover *h, struct pop
     pop3_reply_ok(
         r, "Maildrop has %zu messages (%llu octets)", s->left, (unsigned long long)s->octets);
     conn_set_handler(h->conn, &handler, s);
+    conn_set_account(h->conn, s->address);
     conn_set_timeout(h->conn, timeout ? timeout : 600 * CLOCK_SEC);
     lease_idle(&s->lease);
     metric_add(&active, 1);

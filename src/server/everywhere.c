@@ -27,6 +27,24 @@ static void one_done(void *arg, int64_t result)
         event_raise(&r->all);
 }
 
+static TASK_FN
+void prepare(struct call *c, struct round *round, void (*fn)(void *arg), void *arg)
+{
+    c->fn = fn;
+    c->arg = arg;
+    c->remote.fn = on_reactor;
+    while (!completion_reserve(&c->done, one_done, round))
+        task_yield();
+    round->open++;
+}
+
+static TASK_FN
+void await_all(struct round *round)
+{
+    while (round->open)
+        event_await(&round->all);
+}
+
 TASK_FN
 void everywhere(void (*fn)(void *arg), void *arg)
 {
@@ -36,17 +54,21 @@ void everywhere(void (*fn)(void *arg), void *arg)
     if (!calls)
         abort();
     event_init(&round.all);
-    for (unsigned i = 0; i < n; i++) {
-        calls[i].fn = fn;
-        calls[i].arg = arg;
-        calls[i].remote.fn = on_reactor;
-        while (!completion_reserve(&calls[i].done, one_done, &round))
-            task_yield();
-        round.open++;
-    }
+    for (unsigned i = 0; i < n; i++)
+        prepare(&calls[i], &round, fn, arg);
     for (unsigned i = 0; i < n; i++)
         reactor_send(runtime_reactor(i), &calls[i].remote);
-    while (round.open)
-        event_await(&round.all);
+    await_all(&round);
     free(calls);
+}
+
+TASK_FN
+void everywhere_on(unsigned reactor, void (*fn)(void *arg), void *arg)
+{
+    struct round round = {0};
+    struct call call = {0};
+    event_init(&round.all);
+    prepare(&call, &round, fn, arg);
+    reactor_send(runtime_reactor(reactor), &call.remote);
+    await_all(&round);
 }

@@ -14,6 +14,7 @@
 #include "server/listeners.h"
 #include "server/sandbox.h"
 #include "server/serve.h"
+#include "server/sessions.h"
 #include "server/status.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -259,6 +260,18 @@ static json_t *status(void *arg)
     return status_row(w->store, w->started);
 }
 
+static TASK_FN
+bool sessions(void *arg, admin_emit emit, void *to)
+{
+    return sessions_list(emit, to);
+}
+
+static TASK_FN
+size_t kick(void *arg, uint64_t id, struct slice address)
+{
+    return sessions_kick(id, address);
+}
+
 static void reload_ended(struct worker *w, bool ok, const char *why)
 {
     w->reload_ok = ok;
@@ -382,7 +395,8 @@ void serve_task(void *arg)
     char why[256];
     gate_init(&w->reload_gate, 1);
     event_init(&w->reload_done);
-    w->admin = (struct admin){.status = status, .reload = reload, .arg = w};
+    w->admin = (struct admin){
+        .status = status, .reload = reload, .sessions = sessions, .kick = kick, .arg = w};
     if (!open_all(w)) {
         close_all(w);
         return;

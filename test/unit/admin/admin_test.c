@@ -208,6 +208,55 @@ static void nobody_reads(void *arg)
     office_close();
 }
 
+/* A server with two sessions. */
+static unsigned kicks;
+static char kicked[64];
+
+static TASK_FN
+bool two_sessions(void *arg, admin_emit emit, void *to)
+{
+    return emit(to, json_pack("{s:i}", "id", 1)) && emit(to, json_pack("{s:i}", "id", 2));
+}
+
+static TASK_FN
+size_t kick(void *arg, uint64_t id, struct slice address)
+{
+    kicks++;
+    slice_to_cstr(address, kicked, sizeof kicked);
+    return id == 1 || address.n;
+}
+
+static void sessions(void *arg)
+{
+    office_open();
+    CHECK(ASK("\"session list\"") == ADMIN_FAULT);
+    WHY("no server");
+    CHECK(ASK("\"session kick\",\"id\":\"1\"") == ADMIN_FAULT);
+    WHY("no server");
+    kicks = 0;
+    office_admin.sessions = two_sessions;
+    office_admin.kick = kick;
+    CHECK(ASK("\"session list\"") == ADMIN_DONE);
+    ROWS("{\"id\":1}\n{\"id\":2}\n");
+    CHECK(ASK("\"session kick\",\"id\":\"1\"") == ADMIN_DONE && kicks == 1);
+    CHECK(ASK("\"session kick\",\"id\":\"2\"") == ADMIN_ABSENT);
+    CHECK(ASK("\"session kick\",\"id\":\"18446744073709551616\"") == ADMIN_USAGE);
+    CHECK(ASK("\"session kick\",\"id\":\"\"") == ADMIN_USAGE && kicks == 2);
+    CHECK(
+        ASK("\"session kick\"") == ADMIN_USAGE && ASK("\"session kick\",\"id\":1") == ADMIN_USAGE);
+    CHECK(ASK("\"domain add\",\"name\":\"a.example\"") == ADMIN_DONE);
+    CHECK(ASK("\"account add\",\"address\":\"a@a.example\"") == ADMIN_DONE);
+    kicks = 0;
+    CHECK(ASK("\"account set\",\"address\":\"A@a.example\",\"quota\":9") == ADMIN_DONE);
+    CHECK(ASK("\"account set\",\"address\":\"b@a.example\",\"disabled\":true") == ADMIN_ABSENT);
+    CHECK(kicks == 0);
+    CHECK(ASK("\"account set\",\"address\":\"A@a.example\",\"disabled\":true") == ADMIN_DONE);
+    CHECK(kicks == 1 && !strcmp(kicked, "a@a.example"));
+    CHECK(ASK("\"account remove\",\"address\":\"A@A.example\"") == ADMIN_DONE && kicks == 2);
+    CHECK(ASK("\"account remove\",\"address\":\"A@A.example\"") == ADMIN_ABSENT && kicks == 2);
+    office_close();
+}
+
 #define TEST(name)                                                                                 \
     static void test_##name(void **state)                                                          \
     {                                                                                              \
@@ -220,6 +269,7 @@ TEST(server_only)
 TEST(hostile)
 TEST(long_texts)
 TEST(nobody_reads)
+TEST(sessions)
 
 int main(void)
 {
@@ -231,6 +281,7 @@ int main(void)
         cmocka_unit_test(test_hostile),
         cmocka_unit_test(test_long_texts),
         cmocka_unit_test(test_nobody_reads),
+        cmocka_unit_test(test_sessions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

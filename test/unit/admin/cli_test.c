@@ -80,6 +80,9 @@ static void plain_commands(void **state)
     request("alias|list", "{\"do\":\"alias list\",\"v\":1}");
     request("alias|remove|@b", "{\"address\":\"@b\",\"do\":\"alias remove\",\"v\":1}");
     request("mailbox|list|a@b", "{\"address\":\"a@b\",\"do\":\"mailbox list\",\"v\":1}");
+    request("session|list", "{\"do\":\"session list\",\"v\":1}");
+    assert_true(cli.lists);
+    request("session|kick|12", "{\"do\":\"session kick\",\"id\":\"12\",\"v\":1}");
     request("verify", "{\"do\":\"verify\",\"v\":1}");
 }
 

@@ -325,7 +325,7 @@ TEST(draining)
     dialog_wait(&d);
     CHECK(slice_starts(buffer_slice(&d.output), want));
     CHECK(slice_eq(slice_from(buffer_slice(&d.output), want.n),
-        S("-ERR [SYS/TEMP] Going down; nothing was deleted\r\n")));
+        S("-ERR [SYS/TEMP] The server ends this connection; nothing was deleted\r\n")));
     CHECK(dialog_messages() == 3);
     dialog_finish(&d);
 }

@@ -18,6 +18,11 @@ static void many_rounds(void *arg)
         everywhere(here, &one);
     for (unsigned i = 0; i < runtime_reactors(); i++)
         CHECK(atomic_load(&seen[i]) == 500);
+    for (unsigned i = 0; i < runtime_reactors(); i++)
+        for (unsigned n = 0; n <= i; n++)
+            everywhere_on(i, here, &one);
+    for (unsigned i = 0; i < runtime_reactors(); i++)
+        CHECK(atomic_load(&seen[i]) == 500 + i + 1);
 }
 
 struct several {
