@@ -1,0 +1,301 @@
+/* The two sessions of a connection, shared by the files of this room. */
+#pragma once
+#include "auth/place.h"
+#include "imap/frame.h"
+#include "imap/imap.h"
+#include "imap/lex.h"
+#include "imap/out.h"
+#include "imap/view.h"
+#include "mailbox/tree.h"
+
+#define IMAP_PREAUTH_BAD      3   /* this bad command closes */
+#define IMAP_PREAUTH_LOGINS   5   /* this failed login closes */
+#define IMAP_PREAUTH_COMMANDS 100 /* this command before login closes */
+#define IMAP_BAD              20
+#define IMAP_AUTH_LINE        ((size_t)12288) /* a response of AUTHENTICATE, without its CRLF */
+#define IMAP_STORE_TIME       (30 * CLOCK_SEC)
+#define IMAP_COMMAND_TIME     (10 * 60 * CLOCK_SEC) /* of one that runs over a whole mailbox */
+#define IMAP_AUTH_TIME        (60 * CLOCK_SEC)
+#define IMAP_ARENA_MAX        ((size_t)8 * 1024 * 1024) /* parsed arguments of one command */
+#define IMAP_BATCH            256                       /* messages in one read of FETCH, SEARCH */
+
+struct imap_session;
+struct imap_preauth;
+
+/* ---- commands ---- */
+
+enum imap_status { IMAP_OK, IMAP_NO, IMAP_BAD_COMMAND, IMAP_BYE };
+
+/* The tagged reply, written when the handler has returned and changes were told. */
+struct imap_reply {
+    enum imap_status status;
+    char code[160]; /* "TRYCREATE", without brackets; "" none. Longer ones: imap_reply_code_long */
+    char text[240];
+};
+
+struct imap_command {
+    struct slice tag, name; /* name: "FETCH", "UID FETCH" is FETCH with uid */
+    bool uid;
+    const struct imap_row *row;
+    struct imap_lex lex;     /* behind the name */
+    struct arena *arena;     /* until the command ends */
+    struct imap_reply reply; /* OK "Done" unless the handler says otherwise */
+    struct buffer long_code; /* of COPYUID and such: takes the place of reply.code when not empty */
+};
+
+void imap_reply(struct imap_command *c, enum imap_status status, const char *code,
+    const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* BAD with what the parser found wrong. */
+void imap_reply_syntax(struct imap_command *c);
+/* NO for what the store or the mailbox room said; DONE gives OK. */
+void imap_reply_outcome(struct imap_command *c, enum outcome o, enum mailbox_refusal refusal);
+
+enum imap_when {
+    IMAP_BEFORE = 1,   /* not authenticated */
+    IMAP_AFTER = 2,    /* authenticated, nothing selected */
+    IMAP_SELECTED = 4, /* selected */
+    IMAP_LOGGED_IN = 6,
+    IMAP_ALWAYS = 7,
+};
+
+/* One row for each command: an extension is a file and its rows. */
+struct imap_row {
+    const char *name;
+    enum imap_when when;
+    bool uid; /* has a UID form */
+    /* Expunges may be told before its tagged reply (RFC 9051 §7.5.1): not for FETCH, STORE, SEARCH;
+     * for their UID forms they may. */
+    bool sync_point;
+    bool no_sync; /* LOGOUT, IDLE: nothing is told behind it */
+    TASK_FN
+    void (*before)(struct imap_preauth *s, struct imap_command *c);
+    TASK_FN
+    void (*after)(struct imap_session *s, struct imap_command *c);
+};
+const struct imap_row *imap_table_find(struct slice name);
+
+struct imap_talk;
+
+/* One row for each word of CAPABILITY. */
+struct imap_capability {
+    const char *word;
+    enum imap_when when; /* in which states it is said */
+    /* NULL: always. Otherwise: may it be said on this connection; appends to the word
+     * ("AUTH=PLAIN", "APPENDLIMIT=50"); false: not said. */
+    bool (*offered)(const struct imap_talk *t, struct buffer *words);
+};
+/* "IMAP4rev1 SASL-IR ...", for CAPABILITY and the response code. */
+void imap_table_capabilities(const struct imap_talk *t, enum imap_when state, struct buffer *words);
+
+/* ---- talking ---- */
+
+/* What both sessions have. The first member of each. */
+struct imap_talk {
+    const struct imap_service *service;
+    struct conn *conn;
+    struct imap_frame frame;
+    enum imap_framed found;
+    unsigned bad, bad_max; /* bad commands; at the latter it closes */
+};
+
+static inline void imap_put(struct imap_talk *t, struct slice s)
+{
+    conn_put(t->conn, s);
+}
+/* "* " text CRLF */
+void imap_untagged(struct imap_talk *t, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Large or looping output: waits for the peer. False: the connection is ending, return. */
+TASK_FN
+bool imap_send(struct imap_talk *t, struct slice s);
+/* tag SP status [code] text CRLF; counts BAD; closes at the limit and after BYE. */
+void imap_talk_tagged(struct imap_talk *t, struct imap_command *c);
+
+/* ---- not authenticated ---- */
+
+struct imap_preauth {
+    struct imap_talk talk;
+    unsigned commands, failures;
+    int64_t line_at;
+    struct sasl *sasl; /* AUTHENTICATE is going on: lines are responses */
+    char *sasl_tag;
+};
+
+/* All that a mail session starts from. */
+struct imap_handover {
+    const struct imap_service *service;
+    struct conn *conn; /* with its unread bytes, peer and TLS facts */
+    uint64_t account;
+    struct slice address; /* of the account */
+    unsigned rights;
+};
+
+/* ---- logged in ---- */
+
+#define IMAP_OWN_MAX 64
+
+/* Invariants: view holds exactly what the client was told; a message that is gone keeps its number
+ * until a sync point. Every change with a MODSEQ up to `seen` was told; every expunge up to
+ * `expunged` was taken out of the view. */
+struct imap_selected {
+    uint32_t mailbox, uidvalidity;
+    bool read_only;
+    bool gone;                    /* the mailbox was removed meanwhile */
+    bool condstore;               /* FETCH responses of changes carry MODSEQ */
+    uint32_t uidnext;             /* the view knows all below */
+    uint32_t recent_from, recent; /* UIDs from here on are \Recent here; how many are in the view */
+    uint64_t seen, expunged;
+    uint64_t version;  /* of the partition at the last sync */
+    uint64_t keywords; /* bits that FLAGS told */
+    struct view view;
+    /* MODSEQs of changes that this session made and told itself since the last sync */
+    uint64_t own[IMAP_OWN_MAX];
+    uint32_t own_n;
+};
+
+struct imap_upload; /* APPEND under way: append.c */
+struct imap_idle;   /* IDLE: idle.c */
+
+struct imap_session {
+    struct imap_talk talk;
+    uint64_t account;
+    char *address;
+    struct auth_place place;
+    bool condstore, qresync;        /* enabled on this connection */
+    struct imap_selected *selected; /* NULL: nothing */
+    struct imap_upload *upload;
+    struct imap_idle *idle;
+    uint64_t commands, fetched, appended; /* for the log */
+};
+
+static inline struct store *imap_store(const struct imap_session *s)
+{
+    return s->talk.service->store;
+}
+static inline deadline imap_soon(void)
+{
+    return deadline_in(IMAP_STORE_TIME);
+}
+
+/* session.c */
+/* Makes the conn its own. NULL: c says why. */
+TASK_FN
+struct imap_session *imap_session_open(const struct imap_handover *h, struct imap_command *c);
+
+/* preauth.c */
+extern const struct conn_handler imap_preauth_handler;
+/* After a login: hands the conn over (s is gone then) or says NO. */
+TASK_FN
+void imap_preauth_logged_in(
+    struct imap_preauth *s, struct imap_command *c, const struct auth_reply *who);
+void imap_preauth_refused(struct imap_preauth *s, struct imap_command *c, enum auth_result why);
+
+/* names.c: every command that names a mailbox comes through here (mailbox_rights). */
+/* Normalised name and the mailbox itself. False: c says NO ([NONEXISTENT], [TRYCREATE] when
+ * `create` is the better advice, [CANNOT] for what is no name, [NOPERM]). */
+TASK_FN
+bool imap_names_open(struct imap_session *s, struct imap_command *c, struct slice name, bool valid,
+    unsigned rights, bool trycreate, struct mailbox *m);
+/* Only the name: for CREATE, RENAME to, SUBSCRIBE. */
+bool imap_names_only(
+    struct imap_command *c, struct slice name, bool valid, char out[MAILBOX_NAME_MAX], size_t *n);
+
+/* sync.c: brings the client up to date. */
+/* Tells EXISTS, RECENT, new keywords (FLAGS, PERMANENTFLAGS), changed flags; with sync_point also
+ * EXPUNGE or VANISHED. False: the connection is ending or the store failed (told). */
+TASK_FN
+bool imap_sync(struct imap_session *s, bool sync_point);
+/* A change of our own with this MODSEQ was told by its command: sync passes it over. When the table
+ * is full, sync(false) runs first. */
+TASK_FN
+void imap_sync_own(struct imap_session *s, uint64_t modseq);
+/* Names of the keywords' bits as of now, in the arena; tells FLAGS when there are new ones. */
+TASK_FN
+bool imap_sync_keywords(
+    struct imap_session *s, struct arena *arena, struct slice names[MAILBOX_KEYWORDS]);
+
+/* select.c */
+TASK_FN
+void imap_select(struct imap_session *s, struct imap_command *c);
+TASK_FN
+void imap_examine(struct imap_session *s, struct imap_command *c);
+/* CLOSE: expunges silently. UNSELECT: does not. */
+TASK_FN
+void imap_close(struct imap_session *s, struct imap_command *c);
+TASK_FN
+void imap_unselect(struct imap_session *s, struct imap_command *c);
+/* Forgets the selected mailbox; NULL is fine. */
+void imap_select_leave(struct imap_session *s);
+
+/* status.c */
+TASK_FN
+void imap_status(struct imap_session *s, struct imap_command *c);
+/* "* STATUS name (...)"; m as read. */
+TASK_FN
+bool imap_status_tell(struct imap_session *s, const struct mailbox *m, unsigned items);
+
+/* idle.c */
+TASK_FN
+void imap_idle(struct imap_session *s, struct imap_command *c);
+/* A line while idling, a watch that fired or the interval. */
+TASK_FN
+void imap_idle_line(struct imap_session *s, struct slice line);
+TASK_FN
+void imap_idle_woken(struct imap_session *s);
+void imap_idle_forget(struct imap_session *s); /* NULL is fine */
+
+/* append.c */
+/* A literal of a command that begins with APPEND was announced. True: it is the message and is
+ * streamed; false: an ordinary literal. When the command must be refused, the reply was given and
+ * the frame refuses the literal (*refused). */
+TASK_FN
+bool imap_append_begin(struct imap_session *s, struct slice text, bool *refused);
+/* Reactor. False: hold. */
+bool imap_append_feed(struct imap_session *s, struct slice bytes);
+TASK_FN
+void imap_append(struct imap_session *s, struct imap_command *c); /* the command is complete */
+void imap_append_forget(struct imap_session *s);
+
+/* one file each: fetch.c, store.c, search.c, copy.c, expunge.c, mailboxes.c, list.c, general.c */
+TASK_FN
+void imap_fetch(struct imap_session *s, struct imap_command *c);
+TASK_FN
+void imap_store_flags(struct imap_session *s, struct imap_command *c);
+TASK_FN
+void imap_search(struct imap_session *s, struct imap_command *c);
+TASK_FN
+void imap_copy(struct imap_session *s, struct imap_command *c);
+TASK_FN
+void imap_move(struct imap_session *s, struct imap_command *c);
+TASK_FN
+void imap_expunge(struct imap_session *s, struct imap_command *c); /* and UID EXPUNGE */
+TASK_FN
+void imap_create(struct imap_session *s, struct imap_command *c);
+TASK_FN
+void imap_delete(struct imap_session *s, struct imap_command *c);
+TASK_FN
+void imap_rename(struct imap_session *s, struct imap_command *c);
+TASK_FN
+void imap_subscribe(struct imap_session *s, struct imap_command *c);
+TASK_FN
+void imap_unsubscribe(struct imap_session *s, struct imap_command *c);
+TASK_FN
+void imap_list(struct imap_session *s, struct imap_command *c);
+TASK_FN
+void imap_lsub(struct imap_session *s, struct imap_command *c);
+void imap_namespace(struct imap_session *s, struct imap_command *c);
+void imap_enable(struct imap_session *s, struct imap_command *c);
+void imap_noop(struct imap_session *s, struct imap_command *c); /* and CHECK */
+/* Both states: */
+void imap_capability_before(struct imap_preauth *s, struct imap_command *c);
+void imap_capability_after(struct imap_session *s, struct imap_command *c);
+void imap_id_before(struct imap_preauth *s, struct imap_command *c);
+void imap_id_after(struct imap_session *s, struct imap_command *c);
+void imap_noop_before(struct imap_preauth *s, struct imap_command *c);
+void imap_logout_before(struct imap_preauth *s, struct imap_command *c);
+void imap_logout_after(struct imap_session *s, struct imap_command *c);
+void imap_starttls(struct imap_preauth *s, struct imap_command *c);
+TASK_FN
+void imap_login(struct imap_preauth *s, struct imap_command *c);
+TASK_FN
+void imap_authenticate(struct imap_preauth *s, struct imap_command *c);
