@@ -1,6 +1,7 @@
 /* Keyword names of a mailbox: a row of {length 1, name}, bit i is the i-th name. */
 #include "base/buffer.h"
 #include "mailbox/row.h"
+#include "mailbox/uids.h"
 
 #define KEYWORD_MAX 255
 #define ROW_VERSION 1
@@ -31,6 +32,26 @@ int mailbox_find_keyword(struct store_view *v, uint32_t mailbox, struct slice na
     if (!store_get(v, row_key_slice(&k), &row) || !search(row, name, &found, &n))
         return -1;
     return found;
+}
+
+bool mailbox_read_keywords(
+    struct store_view *v, uint32_t mailbox, struct slice names[MAILBOX_KEYWORDS])
+{
+    struct row_key k = row_key_mailbox(KEY_KEYWORDS, mailbox);
+    struct slice row;
+    int found, n;
+    memset(names, 0, MAILBOX_KEYWORDS * sizeof *names);
+    if (!store_get(v, row_key_slice(&k), &row))
+        return true;
+    if (!search(row, (struct slice){0}, &found, &n))
+        return false;
+    row = slice_from(row, 1);
+    for (int i = 0; i < n; i++) {
+        size_t length = (unsigned char)row.p[0];
+        names[i] = slice_sub(row, 1, length);
+        row = slice_from(row, 1 + length);
+    }
+    return true;
 }
 
 int mailbox_keyword(struct store_txn *t, uint32_t mailbox, struct slice name, bool make)

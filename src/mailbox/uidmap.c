@@ -71,6 +71,20 @@ static unsigned find_bit(const uint64_t words[UIDMAP_WORDS], unsigned from, uint
     return UIDMAP_UIDS;
 }
 
+bool uidmap_next(const struct uidmap *map, unsigned from, unsigned *first, unsigned *last)
+{
+    *first = find_bit(map->existing, from, 0);
+    if (*first == UIDMAP_UIDS)
+        return false;
+    *last = find_bit(map->existing, *first, ~UINT64_C(0)) - 1;
+    return true;
+}
+
+unsigned uidmap_find_unseen(const struct uidmap *map, unsigned from)
+{
+    return find_bit(map->unseen, from, 0);
+}
+
 static size_t pack_bits(const uint64_t words[UIDMAP_WORDS], char *out)
 {
     size_t n = 2;

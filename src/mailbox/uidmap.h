@@ -28,6 +28,11 @@ bool uidmap_has(const struct uidmap *map, uint32_t uid);
 bool uidmap_is_unseen(const struct uidmap *map, uint32_t uid);
 unsigned uidmap_count(const struct uidmap *map);
 unsigned uidmap_count_unseen(const struct uidmap *map);
+/* The first range of existing bits that ends at or behind `from`, cut to begin there; bits, not
+ * UIDs. False: none. */
+bool uidmap_next(const struct uidmap *map, unsigned from, unsigned *first, unsigned *last);
+/* First unseen bit >= from; UIDMAP_UIDS: none. */
+unsigned uidmap_find_unseen(const struct uidmap *map, unsigned from);
 
 /* Version, then existing and unseen, each as ranges while there are few, else as bits. */
 #define UIDMAP_ROW_MAX (1 + 2 * (2 + UIDMAP_UIDS / 8))
