@@ -2,7 +2,7 @@
 #include "intake/session_private.h"
 #include <stdlib.h>
 
-static bool on_connect(struct smtp_session *s, struct smtp_reply *reply)
+bool intake_connect(struct smtp_session *s, struct smtp_reply *reply)
 {
     struct intake_session *t = calloc(1, sizeof *t);
     if (!t) {
@@ -17,7 +17,7 @@ static bool on_connect(struct smtp_session *s, struct smtp_reply *reply)
     return true;
 }
 
-static bool on_mail(struct smtp_session *s, const struct smtp_mail *mail, struct smtp_reply *reply)
+bool intake_mail(struct smtp_session *s, const struct smtp_mail *mail, struct smtp_reply *reply)
 {
     struct intake_session *t = intake_of(s);
     const struct smtp_path *p = &mail->sender;
@@ -36,7 +36,7 @@ static bool on_mail(struct smtp_session *s, const struct smtp_mail *mail, struct
     return true;
 }
 
-static bool on_rcpt(struct smtp_session *s, const struct smtp_rcpt *rcpt, struct smtp_reply *reply)
+bool intake_rcpt(struct smtp_session *s, const struct smtp_rcpt *rcpt, struct smtp_reply *reply)
 {
     struct intake_session *t = intake_of(s);
     bool ok = intake_recipients_add(t, rcpt, reply);
@@ -45,7 +45,7 @@ static bool on_rcpt(struct smtp_session *s, const struct smtp_rcpt *rcpt, struct
     return ok;
 }
 
-static void on_reset(struct smtp_session *s)
+void intake_reset(struct smtp_session *s)
 {
     struct intake_session *t = intake_of(s);
     intake_recipients_reset(t);
@@ -53,7 +53,7 @@ static void on_reset(struct smtp_session *s)
     t->spool = NULL;
 }
 
-static void on_closed(struct smtp_session *s, enum conn_end why)
+void intake_closed(struct smtp_session *s, enum conn_end why)
 {
     struct intake_session *t = intake_of(s);
     if (!t)
@@ -63,26 +63,26 @@ static void on_closed(struct smtp_session *s, enum conn_end why)
 }
 
 static const struct smtp_hooks mx_hooks = {
-    .connect = on_connect,
-    .mail = on_mail,
-    .rcpt = on_rcpt,
+    .connect = intake_connect,
+    .mail = intake_mail,
+    .rcpt = intake_rcpt,
     .body_begin = intake_receive_begin,
     .body_write = intake_receive_write,
     .body_end = intake_receive_end,
-    .reset = on_reset,
-    .closed = on_closed,
+    .reset = intake_reset,
+    .closed = intake_closed,
 };
 
 static const struct smtp_hooks lmtp_hooks = {
-    .connect = on_connect,
-    .mail = on_mail,
-    .rcpt = on_rcpt,
+    .connect = intake_connect,
+    .mail = intake_mail,
+    .rcpt = intake_rcpt,
     .body_begin = intake_receive_begin,
     .body_write = intake_receive_write,
     .body_end = intake_receive_end,
     .outcome = intake_receive_outcome,
-    .reset = on_reset,
-    .closed = on_closed,
+    .reset = intake_reset,
+    .closed = intake_closed,
 };
 
 void intake_mx(const struct intake_options *options, struct smtp_service *service)

@@ -1,10 +1,15 @@
-/* Everything that is decided before 250: the hooks for MX and for LMTP.
+/* Everything that is decided before 250: the hooks for MX, for LMTP and for submission.
  *
  * At RCPT: existence, who is ours, disabled accounts, quota against SIZE= (the bytes are held until
  * the transaction ends). After the body: the message is refused for all or stored for all; when it
  * is stored it is durable in every mailbox before the reply leaves. LMTP gets an outcome for each
- * recipient. */
+ * recipient.
+ *
+ * Submission (RFC 6409): behind TLS and AUTH only; the envelope sender, unless it is <>, and every
+ * address of From and Sender belong to the account (directory_belongs); Bcc goes, Date and
+ * Message-ID come where they are missing; recipients elsewhere are refused. */
 #pragma once
+#include "auth/auth.h"
 #include "directory/directory.h"
 #include "smtp/server.h"
 #include "store/engine.h"
@@ -24,9 +29,13 @@ struct intake_options {
     const char *hostname;
     uint64_t message_size;     /* 0: 50 MB */
     enum smtp_newline newline; /* of MX; LMTP always normalises */
+    enum smtp_newline submission_newline;
+    struct auth *auth;                /* of submission */
+    unsigned connections_per_account; /* of submission: auth_place_take; 0: no limit */
     bool starttls;
 };
 
 /* Fills in a service for listeners. options and what they point at outlive its sessions. */
 void intake_mx(const struct intake_options *options, struct smtp_service *service);
 void intake_lmtp(const struct intake_options *options, struct smtp_service *service);
+void intake_submission(const struct intake_options *options, struct smtp_service *service);

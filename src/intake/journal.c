@@ -1,16 +1,20 @@
 /* What the log and the metrics tell of intake. Lines are tied by conn and, for a message, id. */
 #include "base/log.h"
 #include "base/metrics.h"
-#include "intake/session_private.h"
+#include "intake/submission_private.h"
 
 METRIC(mx_accepted, METRIC_COUNTER, "barid_messages_accepted_total", "protocol=\"smtp\"",
     "Messages taken and stored")
 METRIC(lmtp_accepted, METRIC_COUNTER, "barid_messages_accepted_total", "protocol=\"lmtp\"",
     "Messages taken and stored")
+METRIC(submission_accepted, METRIC_COUNTER, "barid_messages_accepted_total",
+    "protocol=\"submission\"", "Messages taken and stored")
 METRIC(mx_refused, METRIC_COUNTER, "barid_messages_refused_total", "protocol=\"smtp\"",
     "Messages refused after their body")
 METRIC(lmtp_refused, METRIC_COUNTER, "barid_messages_refused_total", "protocol=\"lmtp\"",
     "Messages refused after their body")
+METRIC(submission_refused, METRIC_COUNTER, "barid_messages_refused_total",
+    "protocol=\"submission\"", "Messages refused after their body")
 METRIC(rcpt_refused, METRIC_COUNTER, "barid_recipients_refused_total", "", "RCPT refused")
 METRIC(bytes_accepted, METRIC_COUNTER, "barid_message_bytes_accepted_total", "",
     "Bytes of messages taken and stored")
@@ -18,6 +22,12 @@ METRIC(bytes_accepted, METRIC_COUNTER, "barid_message_bytes_accepted_total", "",
 static struct log_field conn_field(const struct intake_session *t)
 {
     return log_int("conn", (int64_t)conn_id(smtp_conn(t->smtp)));
+}
+
+/* A field without a name is left out. */
+static struct log_field account_field(const struct intake_session *t)
+{
+    return log_text(t->submitter ? "account" : NULL, t->submitter ? t->submitter->address : NULL);
 }
 
 void intake_journal_connected(const struct intake_session *t)
@@ -57,8 +67,22 @@ void intake_journal_rcpt(const struct intake_session *t, const struct smtp_path 
     struct buffer text;
     struct slice to = path_text(recipient, &text);
     log_info("recipient refused", conn_field(t),
-        log_text("peer", conn_peer(smtp_conn(t->smtp))->address), log_text("from", t->sender),
-        log_slice("to", to), log_int("code", reply->code), log_text("status", reply->enhanced),
+        log_text("peer", conn_peer(smtp_conn(t->smtp))->address), account_field(t),
+        log_text("from", t->sender), log_slice("to", to), log_int("code", reply->code),
+        log_text("status", reply->enhanced), log_text("reason", reply->text));
+    buffer_finish(&text);
+}
+
+void intake_journal_sender(
+    const struct intake_session *t, const struct smtp_path *sender, const struct smtp_reply *reply)
+{
+    struct buffer text;
+    if (!log_enabled(LOG_INFO))
+        return;
+    struct slice from = path_text(sender, &text);
+    log_info("sender refused", conn_field(t),
+        log_text("peer", conn_peer(smtp_conn(t->smtp))->address), account_field(t),
+        log_slice("from", from), log_int("code", reply->code), log_text("status", reply->enhanced),
         log_text("reason", reply->text));
     buffer_finish(&text);
 }
@@ -72,11 +96,20 @@ void intake_journal_outcome(
         log_text("status", reply->enhanced), log_text("reason", reply->text));
 }
 
+static void count(const struct intake_session *t, bool ok)
+{
+    if (t->submitter)
+        metric_add(ok ? &submission_accepted : &submission_refused, 1);
+    else if (smtp_service(t->smtp)->lmtp)
+        metric_add(ok ? &lmtp_accepted : &lmtp_refused, 1);
+    else
+        metric_add(ok ? &mx_accepted : &mx_refused, 1);
+}
+
 void intake_journal_message(struct intake_session *t, uint64_t size, const struct smtp_reply *reply)
 {
-    bool lmtp = smtp_service(t->smtp)->lmtp, ok = smtp_reply_ok(reply);
-    metric_add(
-        ok ? (lmtp ? &lmtp_accepted : &mx_accepted) : (lmtp ? &lmtp_refused : &mx_refused), 1);
+    bool ok = smtp_reply_ok(reply);
+    count(t, ok);
     if (ok) {
         t->accepted++;
         metric_add(&bytes_accepted, (int64_t)size);
@@ -86,7 +119,7 @@ void intake_journal_message(struct intake_session *t, uint64_t size, const struc
     const char *event = ok ? "accepted" : reply->code ? "refused" : "outcome unknown";
     log_info(event, conn_field(t), log_text("id", t->id),
         log_text("peer", conn_peer(smtp_conn(t->smtp))->address),
-        log_text("helo", smtp_helo(t->smtp)), log_text("from", t->sender),
+        log_text("helo", smtp_helo(t->smtp)), account_field(t), log_text("from", t->sender),
         log_text("to", t->recipient), log_int("recipients", t->rcpt_n),
         log_int("accounts", t->account_n), log_int("size", (int64_t)size),
         log_int("code", reply->code), log_text("status", reply->enhanced),

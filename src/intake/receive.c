@@ -1,7 +1,7 @@
 /* The body: into the spool, then into the mailboxes. */
 #include "base/log.h"
 #include "delivery/local.h"
-#include "intake/session_private.h"
+#include "intake/submission_private.h"
 #include <stdlib.h>
 
 #define FEW 4 /* accounts that are delivered to without an allocation */
@@ -82,7 +82,10 @@ static void decide(struct intake_session *t, struct smtp_reply *reply)
     scan_end(&t->scan);
     if (!intake_verdict_content(&t->scan, reply))
         return;
-    if (!intake_trace_head(t, now, &head))
+    if (t->submitter && !intake_author_header(t, reply))
+        return;
+    if (!intake_trace_head(t, now, &head) ||
+        (t->submitter && !intake_submission_head(t, now, &head)))
         intake_verdict_spool(true, reply);
     else if (intake_recipients_fit(t, head.n + spool_size(t->spool), reply))
         intake_verdict_stored(deliver(t, buffer_slice(&head), now), t->id, reply);

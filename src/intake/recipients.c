@@ -1,4 +1,4 @@
-#include "intake/session_private.h"
+#include "intake/submission_private.h"
 #include <stdlib.h>
 
 #define FEW 4 /* accounts of one address that are looked up without an allocation */
@@ -164,6 +164,8 @@ bool intake_recipients_add(
     const struct smtp_path *path = &rcpt->recipient;
     bool lmtp = smtp_service(t->smtp)->lmtp;
     enum directory_resolved resolved = resolve(t, path, &r, &large);
+    if (resolved == DIRECTORY_RESOLVE_NOT_OURS && t->submitter)
+        return intake_submission_elsewhere(t, rcpt, reply);
     intake_verdict_resolved(resolved, smtp_path_domain(path), lmtp, reply);
     bool ok = resolved == DIRECTORY_RESOLVE_OK && someone_enabled(&r, reply) &&
               within_limits(t, &r, reply);

@@ -25,10 +25,13 @@ struct intake_rcpt {
     uint32_t first, n;
 };
 
+struct intake_submitter;
+
 struct intake_session {
     const struct intake_options *options;
     struct smtp_session *smtp;
-    uint64_t accepted, refused; /* messages, for the last log line */
+    struct intake_submitter *submitter; /* of submission, else NULL */
+    uint64_t accepted, refused;         /* messages, for the last log line */
     /* the transaction */
     uint64_t announced; /* SIZE= */
     bool utf8;
@@ -48,6 +51,14 @@ static inline struct intake_session *intake_of(const struct smtp_session *s)
 {
     return smtp_state(s);
 }
+
+/* intake.c: hooks that all services share */
+bool intake_connect(struct smtp_session *s, struct smtp_reply *reply);
+bool intake_mail(struct smtp_session *s, const struct smtp_mail *mail, struct smtp_reply *reply);
+TASK_FN
+bool intake_rcpt(struct smtp_session *s, const struct smtp_rcpt *rcpt, struct smtp_reply *reply);
+void intake_reset(struct smtp_session *s);
+void intake_closed(struct smtp_session *s, enum conn_end why);
 
 /* recipients.c */
 TASK_FN
@@ -87,6 +98,8 @@ void intake_verdict_resolved(
 /* journal.c: log lines and metrics */
 void intake_journal_connected(const struct intake_session *t);
 void intake_journal_closed(const struct intake_session *t, enum conn_end why);
+void intake_journal_sender(
+    const struct intake_session *t, const struct smtp_path *sender, const struct smtp_reply *reply);
 void intake_journal_rcpt(const struct intake_session *t, const struct smtp_path *recipient,
     const struct smtp_reply *reply);
 /* LMTP: the recipient that a stored message did not reach. */

@@ -45,8 +45,8 @@ struct service {
 
 static const struct service services[] = {
     {"smtp", false, true, false},
-    {"submission", false, false, false},
-    {"submissions", true, false, false},
+    {"submission", false, true, false},
+    {"submissions", true, true, false},
     {"imap", false, false, false},
     {"imaps", true, false, false},
     {"pop3", false, true, false},

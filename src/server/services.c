@@ -9,7 +9,7 @@
 
 struct services {
     struct intake_options intake;
-    struct smtp_service mx, lmtp;
+    struct smtp_service mx, lmtp, submission;
     struct pop3_service pop3;
     struct http_service metrics;
     struct store *store;
@@ -59,10 +59,16 @@ struct services *services_create(const struct services_options *options)
         .message_size = (uint64_t)c->limits.message_size,
         .newline = c->smtp_bare_newline == CONFIG_NEWLINE_NORMALISE ? SMTP_NEWLINE_NORMALISE
                                                                     : SMTP_NEWLINE_REFUSE,
+        .submission_newline = c->smtp_bare_newline == CONFIG_NEWLINE_REFUSE
+                                  ? SMTP_NEWLINE_REFUSE
+                                  : SMTP_NEWLINE_NORMALISE,
+        .auth = options->auth,
+        .connections_per_account = (unsigned)c->limits.connections_per_account,
         .starttls = true,
     };
     intake_mx(&s->intake, &s->mx);
     intake_lmtp(&s->intake, &s->lmtp);
+    intake_submission(&s->intake, &s->submission);
     s->pop3 = (struct pop3_service){
         .hostname = c->hostname.text,
         .store = options->store,
@@ -83,6 +89,8 @@ bool services_find(struct services *s, const char *service, struct listener_opti
         void *arg;
     } known[] = {
         {"smtp", smtp_accept, &s->mx},
+        {"submission", smtp_accept, &s->submission},
+        {"submissions", smtp_accept, &s->submission},
         {"lmtp", smtp_accept, &s->lmtp},
         {"pop3", pop3_accept, &s->pop3},
         {"pop3s", pop3_accept, &s->pop3},

@@ -6,9 +6,8 @@
 static unsigned parameters(struct smtp_session *s)
 {
     const struct smtp_hooks *h = s->service->hooks;
-    bool auth = h->mechanisms && h->mechanisms(s).n;
-    return SMTP_PARAM_SIZE | SMTP_PARAM_BODY | SMTP_PARAM_SMTPUTF8 |
-           (auth || s->authenticated ? SMTP_PARAM_AUTH : 0);
+    bool auth = s->authenticated || (h->mechanisms && h->mechanisms(s).n);
+    return SMTP_PARAM_SIZE | SMTP_PARAM_BODY | SMTP_PARAM_SMTPUTF8 | (auth ? SMTP_PARAM_AUTH : 0);
 }
 
 void smtp_envelope_offer(struct smtp_session *s, struct buffer *keywords)
@@ -22,8 +21,10 @@ void smtp_envelope_mail(struct smtp_session *s, const struct smtp_command *c)
     const struct smtp_service *v = s->service;
     struct smtp_mail mail;
     struct smtp_reply r = {0};
-    if (v->auth_required && !s->authenticated) { /* RFC 4954 §6 */
-        smtp_session_answer(s, 530, "5.7.0", "Authentication required");
+    if (v->auth_required && !s->authenticated) { /* RFC 4954 §6, RFC 3207 §4 */
+        bool tls = !v->submission || conn_tls(s->conn)->on;
+        smtp_session_answer(s, 530, "5.7.0",
+            tls ? "Authentication required" : "Say STARTTLS first, then log in with AUTH");
         return;
     }
     if (!smtp_command_mail(c->args, parameters(s), &mail, &r)) {

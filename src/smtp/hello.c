@@ -16,15 +16,9 @@ void smtp_hello_greet(struct smtp_session *s)
         return;
     }
     s->greeted = true;
-    smtp_hello_wait(s);
+    smtp_session_set_timeout(s);
     smtp_reply_set(&r, 220, NULL, "%s %s ready", v->hostname, v->lmtp ? "LMTP" : "ESMTP");
     smtp_session_say(s, &r);
-}
-
-void smtp_hello_wait(struct smtp_session *s)
-{
-    int64_t ns = s->service->timeout_greeting;
-    conn_set_timeout(s->conn, ns ? ns : 60 * CLOCK_SEC);
 }
 
 /* A refused one leaves the session as it was (RFC 5321 §4.1.4). */
@@ -48,7 +42,7 @@ static bool hello(struct smtp_session *s, const struct smtp_command *c, bool ext
     smtp_session_reset(s);
     s->stage = SMTP_STAGE_READY;
     s->extended = extended;
-    conn_set_timeout(s->conn, v->timeout ? v->timeout : 300 * CLOCK_SEC);
+    smtp_session_set_timeout(s);
     return true;
 }
 

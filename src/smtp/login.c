@@ -23,6 +23,28 @@ static void challenge(struct smtp_session *s, const struct buffer *text)
     s->phase = SMTP_PHASE_LOGIN;
 }
 
+/* From here on it is no stranger: other stacks, more time. */
+static void succeed(struct smtp_session *s, struct smtp_reply *r)
+{
+    s->authenticated = true;
+    if (s->service->submission)
+        conn_set_handler(s->conn, &smtp_session_handler_of_user, s);
+    smtp_session_set_timeout(s);
+    if (!r->code)
+        smtp_reply_set(r, 235, "2.7.0", "Authentication succeeded");
+    smtp_session_reply(s, r);
+}
+
+/* The last failed login allowed gets its reply, then the goodbye. */
+static void fail(struct smtp_session *s, struct smtp_reply *r)
+{
+    if (!r->code)
+        smtp_reply_set(r, 535, "5.7.8", "Authentication failed");
+    smtp_session_reply(s, r);
+    if (r->code == 535 && ++s->failed_logins >= SMTP_LOGINS)
+        smtp_session_bye(s, 421, "4.7.0", "Too many failed logins");
+}
+
 static void step(struct smtp_session *s, const struct smtp_auth_request *request)
 {
     struct buffer text;
@@ -34,25 +56,21 @@ static void step(struct smtp_session *s, const struct smtp_auth_request *request
         buffer_finish(&text);
         return;
     }
-    if (next == SMTP_AUTH_CHALLENGE && !text.overflow) {
+    if (next == SMTP_AUTH_CHALLENGE && !text.overflow)
         challenge(s, &text);
-    } else if (next == SMTP_AUTH_DONE) {
-        s->authenticated = true;
-        if (!r.code)
-            smtp_reply_set(&r, 235, "2.7.0", "Authentication succeeded");
-        smtp_session_reply(s, &r);
-    } else {
-        if (!r.code)
-            smtp_reply_set(&r, 535, "5.7.8", "Authentication failed");
-        smtp_session_reply(s, &r);
-    }
+    else if (next == SMTP_AUTH_DONE)
+        succeed(s, &r);
+    else
+        fail(s, &r);
     buffer_finish(&text);
 }
 
 void smtp_login_start(struct smtp_session *s, const struct smtp_command *c)
 {
     struct slice response = c->args, mechanism = slice_cut(&response, ' ');
-    if (!mechanisms(s).n && !s->authenticated) {
+    if (s->service->submission && !conn_tls(s->conn)->on) {
+        smtp_session_answer(s, 538, "5.7.11", "Passwords are taken over TLS only: STARTTLS first");
+    } else if (!mechanisms(s).n && !s->authenticated) {
         smtp_session_answer(s, 502, "5.5.1", "AUTH is not available here");
     } else if (s->authenticated) {
         smtp_session_answer(s, 503, "5.5.1", "You are authenticated already");

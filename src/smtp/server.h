@@ -100,7 +100,7 @@ struct smtp_service {
     unsigned errors_close;    /* 421 at this one: 20 */
     int64_t error_delay;      /* ns: 1 s */
     int64_t timeout;          /* ns between commands: 5 min (RFC 5321 §4.5.3.2.7) */
-    int64_t timeout_greeting; /* ns before EHLO: 60 s */
+    int64_t timeout_greeting; /* ns before EHLO, of submission before AUTH: 60 s */
     uint64_t rate;            /* least bytes a second of a body: 500 */
 };
 

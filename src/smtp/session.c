@@ -95,6 +95,16 @@ void smtp_session_forget(struct smtp_session *s)
     s->helo[0] = '\0';
 }
 
+void smtp_session_set_timeout(struct smtp_session *s)
+{
+    const struct smtp_service *v = s->service;
+    bool stranger = s->stage == SMTP_STAGE_START || (v->submission && !s->authenticated);
+    if (stranger)
+        conn_set_timeout(s->conn, v->timeout_greeting ? v->timeout_greeting : 60 * CLOCK_SEC);
+    else
+        conn_set_timeout(s->conn, v->timeout ? v->timeout : 300 * CLOCK_SEC);
+}
+
 /* ---- input ---- */
 
 static size_t line_max(const struct smtp_session *s, struct slice in)
@@ -220,7 +230,7 @@ static void run(struct conn *c, enum conn_event event)
     case CONN_SECURED:
         smtp_session_forget(s);
         s->phase = SMTP_PHASE_COMMAND;
-        smtp_hello_wait(s);
+        smtp_session_set_timeout(s);
         break;
     case CONN_COMPLETE:
         if (s->phase != SMTP_PHASE_ENDING)
@@ -268,6 +278,14 @@ const struct conn_handler smtp_session_submission_handler = {
     .protocol = "submission",
     .input_max = SMTP_INPUT_MAX,
     .class = TASK_PREAUTH,
+    .feed = feed,
+    .run = run,
+    .closed = closed,
+};
+const struct conn_handler smtp_session_handler_of_user = {
+    .protocol = "submission",
+    .input_max = SMTP_INPUT_MAX,
+    .class = TASK_NORMAL,
     .feed = feed,
     .run = run,
     .closed = closed,

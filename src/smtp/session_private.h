@@ -29,6 +29,7 @@ enum smtp_stage {
     SMTP_STAGE_BODY = 8, /* between two BDAT */
 };
 #define SMTP_STAGE_ANY     15
+#define SMTP_LOGINS        5   /* this failed login closes */
 #define SMTP_IDLE_COMMANDS 100 /* more of them without a message are errors */
 
 /* What feed found and run has to do. */
@@ -49,7 +50,7 @@ struct smtp_session {
     enum smtp_stage stage;
     bool greeted, extended, authenticated;
     bool mail_utf8;
-    unsigned errors;
+    unsigned errors, failed_logins;
     unsigned accepted, tried; /* recipients of this transaction */
     unsigned idle_commands;   /* NOOP and the like since the last message */
     bool in_login;            /* the line that is too long is one of AUTH */
@@ -70,7 +71,10 @@ struct smtp_session {
 extern const struct conn_handler smtp_session_handler;
 extern const struct conn_handler smtp_session_lmtp_handler;
 extern const struct conn_handler smtp_session_submission_handler;
-uint64_t smtp_session_limit(const struct smtp_session *s); /* message_size */
+extern const struct conn_handler smtp_session_handler_of_user; /* submission, behind AUTH */
+uint64_t smtp_session_limit(const struct smtp_session *s);     /* message_size */
+/* How long the next command may take: strangers get less. */
+void smtp_session_set_timeout(struct smtp_session *s);
 /* Writes one reply; a 5yz counts as an error, which may turn it into 421 and close. */
 void smtp_session_reply(struct smtp_session *s, const struct smtp_reply *r);
 /* The same, counted whatever its code. */
@@ -109,7 +113,6 @@ void smtp_dispatch(struct smtp_session *s);
 /* hello.c */
 TASK_FN
 void smtp_hello_greet(struct smtp_session *s);
-void smtp_hello_wait(struct smtp_session *s); /* the timeout before EHLO */
 TASK_FN
 void smtp_hello_extended(struct smtp_session *s, const struct smtp_command *c);
 TASK_FN

@@ -17,6 +17,8 @@ CONFIG = """hostname = "%(hostname)s"
 data_dir = "%(data)s"
 listen = {
   smtp = [%(smtp)s]
+  submission = ["127.0.0.1:0"]
+  submissions = ["127.0.0.1:0"]
   lmtp = ["unix:%(folder)s/lmtp"]
   pop3 = ["127.0.0.1:0"]
   pop3s = ["127.0.0.1:0"]

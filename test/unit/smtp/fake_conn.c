@@ -230,3 +230,9 @@ void conn_resume(struct conn *c)
     c->held = false;
     drive(c);
 }
+
+void conn_set_handler(struct conn *c, const struct conn_handler *handler, void *session)
+{
+    c->handler = handler;
+    c->session = session;
+}
