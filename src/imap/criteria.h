@@ -6,13 +6,13 @@
 enum imap_key {
     IMAP_KEY_ALL,
     IMAP_KEY_AND, /* of its children */
-    IMAP_KEY_OR,
+    IMAP_KEY_OR,  /* of two or more */
     IMAP_KEY_NOT,
     IMAP_KEY_FLAG, /* flag; NOT stands before it for UNSEEN and such */
     IMAP_KEY_RECENT,
-    IMAP_KEY_NEW, /* RECENT UNSEEN */
-    IMAP_KEY_KEYWORD,
-    IMAP_KEY_BEFORE, /* INTERNALDATE, without time and zone */
+    IMAP_KEY_NEW,     /* RECENT UNSEEN */
+    IMAP_KEY_KEYWORD, /* text */
+    IMAP_KEY_BEFORE,  /* INTERNALDATE, without time and zone */
     IMAP_KEY_ON,
     IMAP_KEY_SINCE,
     IMAP_KEY_SENT_BEFORE, /* the Date field */
@@ -56,4 +56,5 @@ struct imap_criteria {
     struct imap_node *nodes;
     uint32_t n;
 };
+/* From the space behind SEARCH to the end. A long row of ORs is one node with many children. */
 bool imap_criteria_parse(struct imap_lex *l, struct imap_criteria *criteria);

@@ -46,5 +46,7 @@ struct imap_items {
     uint64_t changed_since;
     bool vanished;
 };
-/* ALL, FAST, FULL, one item or a list in parentheses, then fetch modifiers. */
+/* ALL, FAST, FULL, one item or a list in parentheses, then fetch modifiers: from the space behind
+ * the set to the end. VANISHED without CHANGEDSINCE is refused here, without UID or QRESYNC it is
+ * the caller's to refuse. */
 bool imap_items_parse(struct imap_lex *l, struct imap_items *items);

@@ -46,7 +46,8 @@ struct imap_flag_list {
     uint8_t flags;          /* enum mailbox_flag */
     struct slice *keywords; /* names, in the arena, no repeats */
     uint32_t keyword_n;
+    struct slice unknown; /* the first system flag that is none of ours; p NULL: no such */
 };
-/* `(\Seen $Forwarded)`; bare: also without parentheses. \Recent is passed over, an unknown \Flag is
- * a NO. More than 64 keywords: false. */
+/* `(\Seen $Forwarded)`; bare: also without parentheses. \Recent is passed over; an unknown
+ * \Flag is told in `unknown`, for a NO. More than 64 keywords: false. */
 bool imap_lex_flags(struct imap_lex *l, bool bare, struct imap_flag_list *list);
