@@ -37,6 +37,7 @@ struct tls_facts {
     char cipher[64];  /* "TLS_AES_256_GCM_SHA384" */
     int bits;
     char server_name[256]; /* SNI as sent, checked to be a host name; "" when none */
+    bool verified; /* as a client: the certificate is the server's (dial.h); as a server: false */
 };
 
 void tls_facts(const struct stream *tls, struct tls_facts *facts);

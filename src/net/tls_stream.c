@@ -12,7 +12,7 @@
 struct tls_stream {
     struct stream stream;
     SSL *ssl;
-    struct tls_server *server; /* the one it began with */
+    struct tls_server *server; /* the one it began with; NULL: we are the client */
     bool lost_below;
     bool failed; /* a fatal error: SSL_shutdown may not be called */
     char words[160];
@@ -122,7 +122,7 @@ static int tls_handshake(struct stream *stream)
 {
     struct tls_stream *s = tls_of(stream);
     ERR_clear_error();
-    int r = SSL_accept(s->ssl);
+    int r = SSL_do_handshake(s->ssl);
     if (r == 1)
         return 1;
     r = tls_answer(s, r);
@@ -214,17 +214,14 @@ static const struct stream_ops tls_ops = {
     .error = tls_error,
 };
 
-struct stream *tls_accept(struct tls_server *t, struct stream *below)
+struct stream *tls_over(SSL *ssl, struct stream *below)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, tls_bio_prepare);
     struct tls_stream *s = calloc(1, sizeof *s);
-    BIO *bio = tls_bio_method ? BIO_new(tls_bio_method) : NULL;
-    SSL *ssl = s && bio ? tls_server_session(t) : NULL;
-    if (!ssl) {
-        BIO_free(bio);
+    BIO *bio = s && tls_bio_method ? BIO_new(tls_bio_method) : NULL;
+    if (!bio) {
         free(s);
-        below->ops->destroy(below);
         return NULL;
     }
     BIO_set_data(bio, s);
@@ -233,8 +230,21 @@ struct stream *tls_accept(struct tls_server *t, struct stream *below)
     s->stream.ops = &tls_ops;
     s->stream.below = below;
     s->ssl = ssl;
-    s->server = tls_server_retain(t);
     return &s->stream;
+}
+
+struct stream *tls_accept(struct tls_server *t, struct stream *below)
+{
+    SSL *ssl = tls_server_session(t);
+    struct stream *stream = ssl ? tls_over(ssl, below) : NULL;
+    if (!stream) {
+        SSL_free(ssl);
+        below->ops->destroy(below);
+        return NULL;
+    }
+    SSL_set_accept_state(ssl);
+    tls_of(stream)->server = tls_server_retain(t);
+    return stream;
 }
 
 /* ---- facts ---- */
@@ -256,18 +266,20 @@ void tls_facts(const struct stream *tls, struct tls_facts *facts)
     snprintf(facts->version, sizeof facts->version, "%s", SSL_get_version(ssl));
     snprintf(facts->cipher, sizeof facts->cipher, "%s", SSL_CIPHER_get_name(cipher));
     facts->bits = SSL_CIPHER_get_bits(cipher, NULL);
+    facts->verified = !SSL_is_server(ssl) && SSL_get0_peer_certificate(ssl) &&
+                      SSL_get_verify_result(ssl) == X509_V_OK;
     if (name && tls_host_name(name))
         snprintf(facts->server_name, sizeof facts->server_name, "%s", name);
 }
 
-/* RFC 5929 §3.1: the first Finished of the handshake: the client's in a full one, ours in a resumed
- * one. Without the extended master secret the value does not bind (RFC 7627 §1). */
+/* RFC 5929 §3.1: the first Finished of the handshake: the client's in a full one, the server's in a
+ * resumed one. Without the extended master secret the value does not bind (RFC 7627 §1). */
 static bool tls_unique(SSL *ssl, char data[64], size_t *n)
 {
     if (SSL_get_extms_support(ssl) != 1)
         return false;
-    *n = SSL_session_reused(ssl) ? SSL_get_finished(ssl, data, 64)
-                                 : SSL_get_peer_finished(ssl, data, 64);
+    bool ours = SSL_is_server(ssl) == SSL_session_reused(ssl);
+    *n = ours ? SSL_get_finished(ssl, data, 64) : SSL_get_peer_finished(ssl, data, 64);
     return *n > 0 && *n <= 64;
 }
 
