@@ -9,7 +9,8 @@ struct view_range {
     uint32_t first, last; /* UIDs */
     uint32_t before;      /* messages in the ranges before */
 };
-/* Ranges ascend and do not touch. Memory counts against the process budget. */
+/* Ranges ascend and do not touch. Memory counts against the process budget. Does not move: it may
+ * point into itself. */
 struct view {
     struct view_range *ranges; /* &one while n <= 1 */
     uint32_t n, room;
@@ -23,10 +24,11 @@ void view_finish(struct view *v);
 bool view_append(struct view *v, uint32_t first, uint32_t last);
 uint32_t view_uid(const struct view *v, uint32_t number); /* 0: no such number */
 uint32_t view_number(const struct view *v, uint32_t uid); /* 0: not in it */
+uint32_t view_below(const struct view *v, uint32_t uid);  /* how many have a lower UID */
 uint32_t view_last(const struct view *v);                 /* highest UID; 0: empty */
 /* Removes what of these (ascending, disjoint) is there; told is called for each removed message in
- * ascending order of UID with the number that EXPUNGE must say at that moment. False: out of
- * memory; nothing changed, nothing was told. */
+ * ascending order of UID with the number that EXPUNGE must say at that moment; the view is still
+ * as it was then. told may be NULL. False: out of memory; nothing changed, nothing was told. */
 bool view_remove(struct view *v, const struct mailbox_uids *gone, size_t n,
     void (*told)(void *arg, uint32_t number, uint32_t uid), void *arg);
 
