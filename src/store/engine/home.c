@@ -161,6 +161,26 @@ bool home_open(struct lmdb *db, enum store_open_error *error, char why[512])
     return true;
 }
 
+bool home_forget_beginning(struct lmdb *db)
+{
+    if (!db->fresh || db->read_only)
+        return false;
+    int fd = openat(db->dir, "segments", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+    bool empty = folder;
+    for (struct dirent *entry; folder && (entry = readdir(folder));)
+        empty &= !strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..");
+    if (folder)
+        closedir(folder);
+    else if (fd >= 0)
+        close(fd);
+    if (!empty || unlinkat(db->dir, "data.mdb", 0) != 0)
+        return false;
+    log_warn(
+        "store.began.again", log_text("reason", "the first start was cut off; nothing was kept"));
+    return true;
+}
+
 void home_close(struct lmdb *db)
 {
     if (db->segments_dir >= 0)

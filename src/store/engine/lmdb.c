@@ -85,7 +85,7 @@ static bool complete(struct lmdb *db)
                (uint64_t)st.st_size >= (uint64_t)stat.ms_psize * (info.me_last_pgno + 1));
 }
 
-static bool open_environment(struct lmdb *db, enum store_open_error *error, char why[512])
+static int open_file(struct lmdb *db)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d/data.mdb", db->dir);
@@ -99,9 +99,22 @@ static bool open_environment(struct lmdb *db, enum store_open_error *error, char
         code = mdb_env_set_mapsize(db->env, db->map_size + MAP_RESERVE);
     if (!code)
         code = mdb_env_open(db->env, path, flags, 0600);
+    return code;
+}
+
+static bool open_environment(struct lmdb *db, enum store_open_error *error, char why[512])
+{
+    int code = open_file(db);
+    bool cut = !code && !complete(db);
+    if ((code == MDB_INVALID || cut) && home_forget_beginning(db)) {
+        mdb_env_close(db->env);
+        db->env = NULL;
+        code = open_file(db);
+        cut = !code && !complete(db);
+    }
     if (code)
         return refuse(error, why, "data_dir/data.mdb cannot be opened", code);
-    if (!complete(db)) {
+    if (cut) {
         *error = STORE_OPEN_BROKEN;
         snprintf(why, 512, "data_dir/data.mdb is cut short: restore data_dir from a backup");
         return false;

@@ -149,6 +149,9 @@ bool home_open(struct lmdb *db, enum store_open_error *error, char why[512]);
 /* The format file is written last, so that a store that has one is complete. */
 bool home_seal(struct lmdb *db, enum store_open_error *error, char why[512]);
 void home_close(struct lmdb *db);
+/* data.mdb cannot be read: may it go, and a new one be made? Only when the store was never sealed
+ * and holds no segment: then the power failed during its first start. True: it is gone. */
+bool home_forget_beginning(struct lmdb *db);
 void home_ballast_drop(struct lmdb *db);
 /* Makes the ballast when it is missing and there is room for it and more. */
 void home_ballast_make(struct lmdb *db);

@@ -60,6 +60,25 @@ static void first_start_cut_short_body(struct harness *h)
     harness_close(h);
 }
 
+/* The power fails while data.mdb is made: without a format file and without segments there is
+ * nothing to lose. */
+static void beginning_cut_short_body(struct harness *h)
+{
+    write_file(h, "data.mdb", "half a meta page");
+    harness_open(h);
+    harness_put(h, 1, "k", "v");
+    harness_close(h);
+    harness_open(h);
+    assert_string_equal(harness_get(h, 1, "k").value, "v");
+    harness_close(h);
+    write_file(h, "data.mdb", "half a meta page");
+    expect_refused(h, STORE_OPEN_BROKEN, "data.mdb"); /* sealed */
+    assert_int_equal(unlinkat(h->dir, "format", 0), 0);
+    write_file(h, "segments/0000000000000001", "mail");
+    expect_refused(h, STORE_OPEN_BROKEN, "data.mdb"); /* mail is there */
+    assert_int_equal(unlinkat(h->dir, "segments/0000000000000001", 0), 0);
+}
+
 static void symlinks_body(struct harness *h)
 {
     assert_int_equal(symlinkat("/etc/passwd", h->dir, "data.mdb"), 0);
@@ -146,6 +165,7 @@ static void tmp_is_emptied_body(struct harness *h)
 TEST(lock)
 TEST(format)
 TEST(first_start_cut_short)
+TEST(beginning_cut_short)
 TEST(symlinks)
 TEST(owner)
 TEST(damaged_data)
@@ -159,6 +179,7 @@ int main(void)
         cmocka_unit_test(lock),
         cmocka_unit_test(format),
         cmocka_unit_test(first_start_cut_short),
+        cmocka_unit_test(beginning_cut_short),
         cmocka_unit_test(symlinks),
         cmocka_unit_test(owner),
         cmocka_unit_test(damaged_data),
