@@ -132,7 +132,7 @@ struct imap_handover {
 
 /* ---- logged in ---- */
 
-#define IMAP_OWN_MAX 64
+#define IMAP_OWN_MAX 8
 
 /* Invariants: view holds exactly what the client was told; a message that is gone keeps its number
  * until a sync point. Every change with a MODSEQ up to `seen` was told; every expunge up to
@@ -141,11 +141,10 @@ struct imap_selected {
     uint32_t mailbox, uidvalidity;
     bool read_only;
     bool gone;                    /* the mailbox was removed meanwhile */
-    bool condstore;               /* FETCH responses of changes carry MODSEQ */
+    bool delayed;                 /* expunges wait for a sync point */
     uint32_t uidnext;             /* the view knows all below */
     uint32_t recent_from, recent; /* UIDs from here on are \Recent here; how many are in the view */
     uint64_t seen, expunged;
-    uint64_t version;  /* of the partition at the last sync */
     uint64_t keywords; /* bits that FLAGS told */
     struct view view;
     /* MODSEQs of changes that this session made and told itself since the last sync */
@@ -161,7 +160,8 @@ struct imap_session {
     uint64_t account;
     char *address;
     struct auth_place place;
-    bool condstore, qresync;        /* enabled on this connection */
+    bool condstore, qresync;        /* enabled on this connection; the latter implies the former:
+                                       FETCH responses of changes carry UID and MODSEQ */
     struct imap_selected *selected; /* NULL: nothing */
     struct imap_upload *upload;
     struct imap_idle *idle;
@@ -202,17 +202,48 @@ bool imap_names_only(
 
 /* sync.c: brings the client up to date. */
 /* Tells EXISTS, RECENT, new keywords (FLAGS, PERMANENTFLAGS), changed flags; with sync_point also
- * EXPUNGE or VANISHED. False: the connection is ending or the store failed (told). */
+ * EXPUNGE or VANISHED. A store that does not answer now leaves it for the next time. Without a
+ * sync point the view only grows at its end. False: the connection is ending. */
 TASK_FN
 bool imap_sync(struct imap_session *s, bool sync_point);
 /* A change of our own with this MODSEQ was told by its command: sync passes it over. When the table
  * is full, sync(false) runs first. */
 TASK_FN
 void imap_sync_own(struct imap_session *s, uint64_t modseq);
-/* Names of the keywords' bits as of now, in the arena; tells FLAGS when there are new ones. */
+/* Names of the keywords' bits as of now, in the arena; tells FLAGS when there are new ones. False:
+ * the store did not answer, or out of memory. */
 TASK_FN
 bool imap_sync_keywords(
     struct imap_session *s, struct arena *arena, struct slice names[MAILBOX_KEYWORDS]);
+/* Resolves a set against the view. False: c says BAD, a number of a message that does not exist
+ * (RFC 3501 §9, seq-number). */
+bool imap_sync_resolve(
+    struct imap_session *s, struct imap_command *c, struct imap_set *set, bool uids);
+/* A CONDSTORE enabling command runs (RFC 7162 §3.1): the first one tells HIGHESTMODSEQ of the
+ * selected mailbox. */
+void imap_sync_condstore(struct imap_session *s);
+
+/* flags.c */
+struct imap_flags {
+    uint32_t uid;
+    uint8_t flags;
+    uint64_t keywords, modseq;
+};
+/* "* FLAGS" and "* OK [PERMANENTFLAGS", when `used` (bits of keywords) is not what was told. */
+void imap_flags_tell(
+    struct imap_session *s, uint64_t used, const struct slice names[MAILBOX_KEYWORDS]);
+/* One untagged FETCH of a change: FLAGS (unless silent), UID when the command has it, both UID and
+ * MODSEQ when CONDSTORE is on. */
+void imap_flags_line(struct imap_session *s, struct buffer *to, uint32_t number,
+    const struct imap_flags *m, const struct slice names[MAILBOX_KEYWORDS], bool uid, bool silent);
+
+/* vanished.c */
+/* VANISHED (EARLIER) for what of these UIDs (resolved), above `above`, was expunged behind `since`
+ * and is not in the view (RFC 7162 §3.2.5, §3.2.6). False: the connection is ending, or c says NO.
+ */
+TASK_FN
+bool imap_vanished_earlier(struct imap_session *s, struct imap_command *c,
+    const struct imap_set *uids, uint64_t since, uint32_t above);
 
 /* select.c */
 TASK_FN
