@@ -1,0 +1,163 @@
+/* Mail that has to leave: durable entries (one for each message and recipient), what is due, and
+ * who owns it meanwhile.
+ *
+ * A message enters in the same intent that makes its local copies, before 250. Its entries leave
+ * one by one, each in the mutation that also makes what follows from it (a bounce). The blob is
+ * released with the last entry. Exactly one courier owns an entry; ownership is in memory, so a
+ * crash means that the entry is tried again: every message arrives at least once.
+ *
+ * Entries are filed under a route: the recipient's domain, or the relay that all its mail goes to.
+ * What is in memory is per route, never per entry (schedule.h): a million entries of a dead domain
+ * cost what one costs. */
+#pragma once
+#include "base/arena.h"
+#include "base/outcome.h"
+#include "store/engine.h"
+#include "task/task.h"
+
+#define QUEUE_ADDRESS_MAX 400
+#define QUEUE_REPLY_MAX   512 /* of a remote's words that are kept */
+#define QUEUE_ROUTE_MAX   260
+
+struct queue;
+
+enum queue_notify { /* RFC 3461 §4.1; 0: not given, which is FAILURE and DELAY */
+    QUEUE_NOTIFY_NEVER = 1,
+    QUEUE_NOTIFY_SUCCESS = 2,
+    QUEUE_NOTIFY_FAILURE = 4,
+    QUEUE_NOTIFY_DELAY = 8,
+};
+
+enum queue_flag {
+    QUEUE_UTF8 = 1, /* needs SMTPUTF8 */
+    QUEUE_8BIT = 2,
+    QUEUE_REQUIRETLS = 4,   /* RFC 8689 */
+    QUEUE_TLS_OPTIONAL = 8, /* "TLS-Required: No" */
+    QUEUE_RET_HEADERS = 16, /* RFC 3461 §4.3 */
+    QUEUE_RET_FULL = 32,
+    QUEUE_DELIVERBY_RETURN = 64, /* RFC 2852: bounce, else only tell */
+    QUEUE_DELIVERBY_TRACE = 128,
+    QUEUE_IS_REPORT = 256, /* a DSN of ours: it never gives rise to another */
+};
+
+struct queue_message {
+    uint64_t id; /* as log, Received and trace have it: queue_id_text */
+    store_blob_id blob;
+    uint64_t size;
+    uint64_t account;   /* who submitted; 0: not one of ours (forwarded) */
+    int64_t created;    /* wall s */
+    int64_t hold_until; /* FUTURERELEASE (RFC 4865); 0 */
+    int64_t deliver_by; /* wall s; 0 */
+    int64_t expires;    /* wall s: then its entries fail */
+    uint32_t flags;
+    int8_t priority;     /* MT-PRIORITY (RFC 6710), -9 to 9 */
+    uint32_t entries;    /* left */
+    struct slice sender; /* envelope; empty: <> */
+    struct slice envid;  /* as given, xtext; empty */
+    struct slice trace;  /* the id that the client was told */
+};
+
+enum queue_state {
+    QUEUE_WAITING,
+    QUEUE_HELD, /* by the administrator, or by a limit: not tried until released */
+};
+
+struct queue_entry {
+    uint64_t message;
+    uint32_t index; /* of the recipient in its message */
+    enum queue_state state;
+    uint32_t attempts;
+    int64_t next;           /* wall s: not before */
+    int64_t notice;         /* wall s: delay notice due; 0: was sent, or is not wanted */
+    uint8_t notify;         /* enum queue_notify */
+    struct slice recipient; /* where it goes */
+    struct slice route;
+    struct slice orcpt;  /* as given, with its type; empty */
+    struct slice reply;  /* what the remote said last, clean; empty: not tried yet */
+    struct slice remote; /* who said it: "mx.example.org [192.0.2.1]" */
+};
+
+/* ---- entering: inside the mutation of the queue's partition ---- */
+
+struct queue_recipient {
+    struct slice address, route, orcpt;
+    uint8_t notify;
+    bool held;
+};
+struct queue_new {
+    struct queue_message message; /* id is chosen inside, entries is the number of recipients */
+    const struct queue_recipient *recipients;
+    size_t n; /* at most 1,000 */
+};
+store_partition queue_partition(const struct queue *q);
+/* Retains the blob. REFUSED: the queue is full (its maximum of entries or bytes). */
+enum outcome queue_put(struct store_txn *t, struct queue_new *new);
+/* After the mutation is durable: routes are looked at now. Any reactor. */
+void queue_wake(struct queue *q, const struct queue_recipient *recipients, size_t n, int64_t next);
+
+/* 11 letters and digits, and back; false: none. */
+void queue_id_text(uint64_t id, char out[16]);
+bool queue_id_parse(struct slice text, uint64_t *id);
+
+/* ---- life ---- */
+
+struct queue_batch;
+struct queue_options {
+    struct store *store;
+    /* Carries a batch of one route out (delivery/remote.h, courier tasks), calls queue_settle for
+     * each entry, then returns. */
+    TASK_FN
+    void (*carry)(void *arg, struct queue_batch *batch);
+    void *arg;
+    /* Makes the bounce, delay or success notice (queue/dsn) and stores it with the settling. */
+    struct queue_reporter *reporter;
+    unsigned couriers;       /* at once, all reactors; 0: 200 */
+    unsigned couriers_route; /* 0: 20 */
+    uint64_t entries_max;    /* 0: 10 million */
+};
+TASK_FN
+struct queue *queue_open(const struct queue_options *options, char why[256], deadline until);
+/* Starts the schedule on every reactor. */
+void queue_start(struct queue *q);
+/* Takes no new work; couriers end at their next border; returns when all have. */
+TASK_FN
+void queue_stop(struct queue *q, deadline until);
+
+/* ---- for couriers: one task works through what is due for one route ---- */
+
+struct queue_item {
+    struct queue_message message;
+    struct queue_entry *entries; /* of one transaction: at most 100 */
+    size_t n;
+};
+struct slice queue_batch_route(const struct queue_batch *b);
+/* The next message that is due for this route, with its entries: they are the batch's until they
+ * are settled. In the arena. False: nothing more (or the queue is stopping). */
+TASK_FN
+bool queue_next(
+    struct queue_batch *b, struct arena *arena, struct queue_item *item, deadline until);
+
+enum queue_verdict {
+    QUEUE_DELIVERED, /* the remote took it and speaks DSN, or it is at its end */
+    QUEUE_RELAYED,   /* the remote took it and does not speak DSN */
+    QUEUE_DEFERRED,  /* again later: 4yz, lost connection, resolver down */
+    QUEUE_FAILED,    /* never: 5yz, null MX, TLS that must be and cannot */
+    QUEUE_UNTRIED,   /* gives it back as it was (connection limit, stopping) */
+};
+struct queue_settlement {
+    enum queue_verdict verdict;
+    char status[12];     /* "5.1.10" (RFC 3463) */
+    struct slice reply;  /* the remote's own words, clean; or ours */
+    bool remote_said;    /* reply is the remote's */
+    struct slice remote; /* "mx.example.org [192.0.2.1]"; empty */
+    struct slice why;    /* one plain sentence for people; empty: made from the status */
+    int64_t not_before;  /* DEFERRED: wall s; 0: the schedule decides */
+};
+/* One for each entry of the item, in order. Durable when it returns true: entry gone or put off,
+ * report made. False: the store failed; the entries stay the batch's and will be tried again. */
+TASK_FN
+bool queue_settle(struct queue_batch *b, const struct queue_item *item,
+    const struct queue_settlement *settlements, deadline until);
+/* The route itself cannot be reached: nothing of it is tried until it backs off; what is owned goes
+ * back. The words are shown for all its entries. */
+void queue_route_down(struct queue_batch *b, const struct queue_settlement *why);
