@@ -2,8 +2,7 @@
  * 6152, 6531): says what it is told to, over a channel, from a task. Whom to speak to, when to try
  * again and what a failure means for the message is the caller's.
  *
- * One connection: create, greet, [start_tls, login,] any number of sends (with a reset in between
- * after one that did not get to its body), quit, destroy. */
+ * One connection: create, greet, [start_tls, login,] any number of sends, quit, destroy. */
 #pragma once
 #include "net/answer.h"
 #include "net/dial.h"
@@ -84,7 +83,8 @@ enum answer smtp_client_greet(struct smtp_client *c, deadline until);
 TASK_FN
 enum answer smtp_client_start_tls(
     struct smtp_client *c, const struct dial_tls *tls, deadline until);
-/* AUTH with the best that both know. o->plaintext and the binding are set here: by TLS. */
+/* AUTH with the best that both know. The binding is set here, and so is
+ * o->plaintext when TLS is on. */
 TASK_FN
 enum answer smtp_client_login(struct smtp_client *c, const struct login_options *o, deadline until);
 
