@@ -20,7 +20,11 @@ struct imap_lex imap_lex(struct slice text, struct arena *arena);
 bool imap_lex_end(const struct imap_lex *l);
 int imap_lex_peek(const struct imap_lex *l); /* -1 at the end */
 bool imap_lex_char(struct imap_lex *l, char c);
-bool imap_lex_space(struct imap_lex *l); /* exactly one */
+bool imap_lex_space(struct imap_lex *l);  /* exactly one */
+bool imap_lex_more(struct imap_lex *l);   /* one, if there is one; says nothing */
+bool imap_lex_finish(struct imap_lex *l); /* the end, or why */
+/* Sets why, returns false. */
+bool imap_lex_fault(struct imap_lex *l, const char *why);
 /* These letters, in any case, and nothing of an atom behind them. */
 bool imap_lex_word(struct imap_lex *l, struct slice word);
 bool imap_lex_tag(struct imap_lex *l, struct slice *tag);
