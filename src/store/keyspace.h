@@ -39,6 +39,7 @@
  *   [10] name                  subscribed
  *   [11] <4> mailbox           removed, its rows are still to go
  *   [12] <8> copy              a copy under way: who copies, what was copied so far
+ *   [32] <16> identity         imported: when, and where to
  *
  * The layouts of the values stand with the code that packs them: directory/row.c, mailbox/row.c. */
 /* clang-format on */
@@ -72,4 +73,5 @@ enum keyspace_account {
     KEY_SUBSCRIBED,
     KEY_REMOVED,
     KEY_COPYING,
+    KEY_IMPORTED = 32,
 };
