@@ -78,16 +78,22 @@ void admin_run(const struct admin *a, const json_t *request, admin_emit emit, vo
 {
     struct command c = {.admin = a, .request = request, .emit = emit, .arg = arg, .answer = answer};
     *answer = (struct admin_answer){.exit = ADMIN_DONE};
-    if (!json_is_object(request) ||
-        json_integer_value(json_object_get(request, "v")) != ADMIN_VERSION)
-        command_fail(&c, ADMIN_USAGE,
-            "the request is of another version: use the barid command that belongs to the server");
-    else
+    if (command_version(&c))
         dispatch(&c);
     clean_why(answer->why);
 }
 
 /* ---- what the commands share ---- */
+
+bool command_version(struct command *c)
+{
+    if (json_is_object(c->request) &&
+        json_integer_value(json_object_get(c->request, "v")) == ADMIN_VERSION)
+        return true;
+    command_fail(c, ADMIN_USAGE,
+        "the request is of another version: use the barid command that belongs to the server");
+    return false;
+}
 
 struct slice command_text(const struct command *c, const char *key)
 {

@@ -26,6 +26,8 @@ typedef bool (*admin_emit)(void *arg, json_t *row);
 struct admin {
     struct store *store;
     struct directory *directory;
+    int tmp_dir;           /* data_dir/tmp, for spools; -1: none */
+    uint64_t message_size; /* limits.message_size, of what is imported; 0: none */
     /* Of a running server; NULL without one: the request then says that there is none. */
     json_t *(*status)(void *arg); /* new reference; NULL: out of memory */
     /* Has the config been read again and applied? */

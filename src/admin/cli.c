@@ -20,7 +20,7 @@ static const char usage[] =
     "                list [DOMAIN] | remove ADDRESS | password ADDRESS [--password-stdin]\n"
     "                set ADDRESS [--quota SIZE] [--disabled | --enabled] [--name TEXT]\n"
     "  barid alias   add ADDRESS TARGET... | list | remove ADDRESS   (@example.org: catch-all)\n"
-    "  barid mailbox list ADDRESS\n"
+    "  barid mailbox list ADDRESS | import|export ADDRESS (maildir|mbox) PATH\n"
     "  barid session list | kick ID\n"
     "  barid verify                             check the whole store\n"
     "  barid settings                           every setting of the config file\n"
@@ -54,6 +54,8 @@ static const struct command {
     {"alias list", "", 0, true},
     {"alias remove", "address", 0, false},
     {"mailbox list", "address", 0, true},
+    {"mailbox import", "address format path", 0, false},
+    {"mailbox export", "address format path", 0, false},
     {"session list", "", 0, true},
     {"session kick", "id", 0, false},
     {"verify", "", 0, true},
@@ -249,6 +251,9 @@ static enum admin_exit take_arguments(
             return fail("an argument is missing (see barid --help)", command->name);
         if (!set_text(cli, key, w->plain[at++]))
             return fail("the argument is not UTF-8", w->plain[at - 1]);
+        if (slice_eq(key, S("format")) && strcmp(w->plain[at - 1], "maildir") != 0 &&
+            strcmp(w->plain[at - 1], "mbox") != 0)
+            return fail("the format is maildir or mbox", w->plain[at - 1]);
     }
     return at < w->n ? fail("one argument too many", w->plain[at]) : ADMIN_DONE;
 }

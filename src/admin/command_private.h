@@ -11,6 +11,9 @@ struct command {
     struct admin_answer *answer;
 };
 
+/* Is the request of our version? Else the command has ended. */
+bool command_version(struct command *c);
+
 #define COMMAND_PATIENCE (30 * CLOCK_SEC)
 
 /* A text of the request; an empty slice when it is absent or no text. */

@@ -2,6 +2,8 @@
 #include "base/pack.h"
 #include <stdlib.h>
 
+#define RAW_BIT (UINT32_C(1) << 31)
+
 bool frame_write(json_t *value, struct buffer *out)
 {
     char head[4];
@@ -53,4 +55,26 @@ enum frame_answer frame_read(struct slice in, size_t *used, json_t **value)
         return FRAME_BAD;
     *value = json_loadb(in.p + 4, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
     return *value ? FRAME_OK : FRAME_BAD;
+}
+
+void frame_raw_head(size_t n, char out[FRAME_HEAD])
+{
+    pack_u32(out, (uint32_t)n | RAW_BIT);
+}
+
+enum frame_answer frame_next(struct slice in, size_t *used, json_t **value, struct slice *raw)
+{
+    *raw = S("");
+    if (in.n < FRAME_HEAD || !(unpack_u32(in.p) & RAW_BIT))
+        return frame_read(in, used, value);
+    size_t n = unpack_u32(in.p) & ~RAW_BIT;
+    *used = 0;
+    *value = NULL;
+    if (n > FRAME_RAW_MAX)
+        return FRAME_BAD;
+    if (in.n - FRAME_HEAD < n)
+        return FRAME_MORE;
+    *used = FRAME_HEAD + n;
+    *raw = slice(in.p + FRAME_HEAD, n);
+    return FRAME_OK;
 }

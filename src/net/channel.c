@@ -1,5 +1,4 @@
 #include "net/channel_private.h"
-#include <openssl/crypto.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,8 +50,6 @@ void channel_destroy(struct channel *c)
     if (c->stream->ops->shutdown)
         c->stream->ops->shutdown(c->stream);
     c->stream->ops->destroy(c->stream);
-    if (c->out.p) /* it has held passwords */
-        OPENSSL_cleanse(c->out.p, c->out.cap);
     buffer_finish(&c->out);
     free(c->in);
     free(c);

@@ -1,13 +1,18 @@
 #include "server/command.h"
+#include "admin/frame.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "port/port.h"
 #include "server/control.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct local {
@@ -15,6 +20,8 @@ struct local {
     struct cli_print *print;
     const struct config *config;
     int data_dir;
+    int stream;  /* -1, or the store's end of a streaming command's connection */
+    bool served; /* ... which was taken over */
     struct admin_answer answer;
 };
 
@@ -46,7 +53,12 @@ void run_local(void *arg)
     struct directory_options d = {
         .store = admin.store, .postmaster = slice_str(l->config->postmaster.text)};
     admin.directory = directory_open(&d, why, deadline_in(60 * CLOCK_SEC));
-    if (admin.directory) {
+    admin.message_size = (uint64_t)l->config->limits.message_size;
+    admin.tmp_dir = openat(l->data_dir, "tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (admin.directory && l->stream >= 0) {
+        l->served = true;
+        control_serve(l->stream, &admin);
+    } else if (admin.directory) {
         admin_run(&admin, l->cli->request, emit, l->print, &l->answer);
     } else {
         l->answer.exit = ADMIN_FAULT;
@@ -54,6 +66,8 @@ void run_local(void *arg)
     }
     directory_close(admin.directory);
     store_close(admin.store);
+    if (admin.tmp_dir >= 0)
+        close(admin.tmp_dir);
 }
 
 /* The store's files belong to the owner of data_dir: so does whoever writes them. */
@@ -103,24 +117,128 @@ static void problem(void *arg, const char *text)
     fprintf(stderr, "barid: %s\n", text);
 }
 
+/* ---- commands that stream files ---- */
+
+/* Without a server: a process of its own has the store, as the owner of data_dir; this one reads or
+ * writes the files with the rights of its caller. */
+static void serve_store(struct local *l)
+{
+    struct buffer frame;
+    signal(
+        SIGINT, SIG_IGN); /* it ends when the command's end is closed, and then closes the store */
+    signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    log_start(STDERR_FILENO, LOG_WARN, LOG_LOGFMT);
+    alone(l);
+    log_stop();
+    if (l->served)
+        return;
+    buffer_init(&frame, FRAME_MAX);
+    if (frame_write(
+            json_pack("{s:i, s:s}", "exit", (int)l->answer.exit, "why", l->answer.why), &frame))
+        send(l->stream, frame.p, frame.n, MSG_NOSIGNAL);
+    buffer_finish(&frame);
+}
+
+/* -1: errno. */
+static int start_store(struct local *l, pid_t *child)
+{
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends))
+        return -1;
+    *child = fork();
+    if (*child == 0) {
+        close(ends[0]);
+        l->stream = ends[1];
+        serve_store(l);
+        _exit(0);
+    }
+    close(ends[1]);
+    if (*child < 0)
+        close(ends[0]);
+    return *child < 0 ? -1 : ends[0];
+}
+
+static void show(const struct local *l, const json_t *summary)
+{
+    char *text = l->cli->json ? json_dumps(summary, JSON_INDENT(2) | JSON_PRESERVE_ORDER) : NULL;
+    if (text)
+        puts(text);
+    else if (summary)
+        port_print(summary);
+    free(text);
+}
+
+static const char *argument(const struct local *l, const char *key)
+{
+    const char *text = json_string_value(json_object_get(l->cli->request, key));
+    return text ? text : "";
+}
+
+static void stream(struct local *l)
+{
+    struct port_options o = {.address = argument(l, "address"), .path = argument(l, "path")};
+    struct port_result result = {0};
+    pid_t child = -1;
+    o.maildir = !strcmp(argument(l, "format"), "maildir");
+    o.fd = control_connect(l->config->data_dir.text, 0);
+    if (o.fd < 0 && (errno == ENOENT || errno == ECONNREFUSED))
+        o.fd = start_store(l, &child);
+    if (o.fd < 0) {
+        l->answer.exit = errno == EACCES ? ADMIN_FAULT : ADMIN_SILENT;
+        snprintf(l->answer.why, sizeof l->answer.why, "%s: %s", l->config->data_dir.text,
+            strerror(errno));
+        return;
+    }
+    if (!strcmp(argument(l, "do"), "mailbox import"))
+        port_import(&o, &result);
+    else
+        port_export(&o, &result);
+    l->answer = result.answer;
+    show(l, result.summary);
+    json_decref(result.summary);
+    if (child > 0)
+        waitpid(child, NULL, 0);
+}
+
+static bool streams(const struct cli *cli)
+{
+    const char *name = json_string_value(json_object_get(cli->request, "do"));
+    return !strcmp(name, "mailbox import") || !strcmp(name, "mailbox export");
+}
+
+/* ---- all of them ---- */
+
+static int ask(struct local *l)
+{
+    int exit;
+    if (!(l->print = cli_print_create(l->cli))) {
+        snprintf(l->answer.why, sizeof l->answer.why, "out of memory");
+        return ADMIN_FAULT;
+    }
+    log_start(STDERR_FILENO, LOG_WARN, LOG_LOGFMT);
+    exit = control_ask(l->config->data_dir.text, l->cli->request, print_row, l->print, &l->answer);
+    if (exit == -1) {
+        alone(l);
+        exit = l->answer.exit;
+    }
+    log_stop();
+    cli_print_end(l->print, exit == ADMIN_DONE);
+    return exit;
+}
+
 int command_run(struct cli *cli)
 {
     struct config config;
     int exit = ADMIN_USAGE;
     if (config_load(&config, cli->config, problem, NULL)) {
-        struct local l = {.cli = cli, .config = &config, .print = cli_print_create(cli)};
-        if (!l.print)
-            snprintf(l.answer.why, sizeof l.answer.why, "out of memory");
-        log_start(STDERR_FILENO, LOG_WARN, LOG_LOGFMT);
-        exit = l.print
-                   ? control_ask(config.data_dir.text, cli->request, print_row, l.print, &l.answer)
-                   : ADMIN_FAULT;
-        if (exit == -1) {
-            alone(&l);
+        struct local l = {.cli = cli, .config = &config, .stream = -1};
+        if (streams(cli)) {
+            stream(&l);
             exit = l.answer.exit;
+        } else {
+            exit = ask(&l);
         }
-        log_stop();
-        cli_print_end(l.print, exit == ADMIN_DONE);
         if (exit == ADMIN_SILENT && !*l.answer.why)
             snprintf(l.answer.why, sizeof l.answer.why, "the server on %s does not answer",
                 config.data_dir.text);

@@ -1,7 +1,9 @@
 #include "server/control.h"
 #include "admin/frame.h"
+#include "admin/stream.h"
 #include "base/log.h"
 #include "net/listen.h"
+#include "server/porter.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,7 +13,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define PATIENCE (60 * CLOCK_SEC)
+#define PATIENCE        (60 * CLOCK_SEC)
+#define STREAM_PATIENCE (600 * CLOCK_SEC) /* for a command that writes to a slow disk */
 
 /* How long a command waits for a word of the server: for most of them, and for those that go
  * through a whole store. */
@@ -69,6 +72,38 @@ static bool emit(void *arg, json_t *row)
     return send_value(s, json_pack("{s:o}", "row", row));
 }
 
+static bool raw(void *arg, struct slice bytes)
+{
+    struct session *s = arg;
+    char head[FRAME_HEAD];
+    frame_raw_head(bytes.n, head);
+    s->gone =
+        s->gone || !conn_send(s->conn, slice(head, sizeof head)) || !conn_send(s->conn, bytes);
+    return !s->gone;
+}
+
+static bool asks(const struct session *s, const char *what)
+{
+    const char *name = json_string_value(json_object_get(s->request, "do"));
+    return name && !strcmp(name, what);
+}
+
+/* True: the connection is an import's now, s is gone. */
+static TASK_FN
+bool hand_over(struct session *s, struct admin_answer *answer)
+{
+    struct stream_import import;
+    if (!stream_import_open(s->admin, s->request, &import, answer))
+        return false;
+    if (!porter_start(s->conn, &import)) {
+        *answer = (struct admin_answer){.exit = ADMIN_FAULT, .why = "out of memory"};
+        return false;
+    }
+    json_decref(s->request);
+    free(s);
+    return true;
+}
+
 static TASK_FN
 void run(struct conn *c, enum conn_event event)
 {
@@ -81,8 +116,16 @@ void run(struct conn *c, enum conn_event event)
     if (event != CONN_COMPLETE)
         return;
     s->conn = c;
-    if (!s->bad)
+    if (!s->bad && asks(s, "mailbox import")) {
+        if (hand_over(s, &answer))
+            return;
+    } else if (!s->bad && asks(s, "mailbox export")) {
+        conn_set_timeout(c, STREAM_PATIENCE);
+        stream_export(s->admin, s->request, emit, raw, s, &answer);
+        conn_set_timeout(c, PATIENCE);
+    } else if (!s->bad) {
         admin_run(s->admin, s->request, emit, s, &answer);
+    }
     json_decref(s->request);
     s->request = NULL;
     if (!s->gone)
@@ -107,17 +150,46 @@ static const struct conn_handler handler = {
     .closed = closed,
 };
 
+static const struct conn_handler *new_session(const struct admin *admin, void **session)
+{
+    struct session *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->admin = admin;
+    *session = s;
+    return &handler;
+}
+
 static bool accept_one(void *arg, const struct peer *peer, const struct conn_handler **handler_,
     void **session, struct slice *refusal)
 {
     struct control *c = arg;
-    struct session *s = calloc(1, sizeof *s);
     *refusal = (struct slice){0};
-    if (!s)
+    *handler_ = new_session(c->admin, session);
+    return *handler_ != NULL;
+}
+
+TASK_FN
+bool control_serve(int fd, const struct admin *admin)
+{
+    struct conn_options o = {.fd = fd, .listener = "control", .timeout = PATIENCE};
+    o.handler = new_session(admin, &o.session);
+    if (!o.handler) {
+        close(fd);
         return false;
-    s->admin = c->admin;
-    *handler_ = &handler;
-    *session = s;
+    }
+    o.stream = stream_socket(fd);
+    if (!o.stream) {
+        free(o.session);
+        close(fd);
+        return false;
+    }
+    if (!conn_create(&o)) {
+        free(o.session);
+        return false;
+    }
+    while (conn_count() || porter_busy())
+        task_sleep(deadline_in(5 * CLOCK_MS));
     return true;
 }
 
@@ -177,13 +249,11 @@ static bool goes_through_the_store(const json_t *request)
     return slice_eq(name, S("verify")) || slice_eq(name, S("account remove"));
 }
 
-/* -1: errno. */
-static int connect_socket(const char *data_dir, const json_t *request)
+int control_connect(const char *data_dir, long patience_s)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX};
     struct timeval patience = {.tv_sec = 10};
-    struct timeval answer = {
-        .tv_sec = goes_through_the_store(request) ? ANSWER_PATIENCE_LONG : ANSWER_PATIENCE};
+    struct timeval answer = {.tv_sec = patience_s};
     int dir = open(data_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     int fd = dir < 0 ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     bool ok = fd >= 0;
@@ -261,7 +331,8 @@ int control_ask(const char *data_dir, const json_t *request, void (*row)(void *a
     void *arg, struct admin_answer *answer)
 {
     struct buffer out;
-    int fd = connect_socket(data_dir, request);
+    int fd = control_connect(
+        data_dir, goes_through_the_store(request) ? ANSWER_PATIENCE_LONG : ANSWER_PATIENCE);
     if (fd < 0 && errno == EACCES) {
         answer->exit = ADMIN_FAULT;
         snprintf(answer->why, sizeof answer->why,

@@ -12,6 +12,7 @@
 #include "server/control.h"
 #include "server/everywhere.h"
 #include "server/listeners.h"
+#include "server/porter.h"
 #include "server/sandbox.h"
 #include "server/serve.h"
 #include "server/sessions.h"
@@ -283,6 +284,7 @@ static TASK_FN
 void apply_reload(struct worker *w)
 {
     if (take_settings(w) && make_services(w)) {
+        w->admin.message_size = (uint64_t)w->now->config.limits.message_size;
         listeners_apply(&w->snapshot, w->fds, w->now->services);
         log_info("reloaded");
         reload_ended(w, true, "");
@@ -350,6 +352,7 @@ size_t await_none(deadline until)
     do {
         atomic_store(&left, 0);
         everywhere(count_here, &left);
+        atomic_fetch_add(&left, porter_busy());
     } while (atomic_load(&left) && clock_now() < until &&
              task_sleep(deadline_in(20 * CLOCK_MS)) == WAIT_OK);
     return atomic_load(&left);
@@ -403,6 +406,8 @@ void serve_task(void *arg)
     }
     w->admin.store = w->store;
     w->admin.directory = w->directory;
+    w->admin.tmp_dir = w->tmp_dir;
+    w->admin.message_size = (uint64_t)w->now->config.limits.message_size;
     w->control = control_start(w->data_dir, &w->admin, why);
     if (!w->control || !make_services(w)) {
         log_error("cannot start", log_text("reason", w->control ? "out of memory" : why));
