@@ -95,14 +95,22 @@ void smtp_session_forget(struct smtp_session *s)
     s->helo[0] = '\0';
 }
 
-void smtp_session_set_timeout(struct smtp_session *s)
+static bool stranger(const struct smtp_session *s)
+{
+    return s->stage == SMTP_STAGE_START || (s->service->submission && !s->authenticated);
+}
+
+static int64_t patience(const struct smtp_session *s)
 {
     const struct smtp_service *v = s->service;
-    bool stranger = s->stage == SMTP_STAGE_START || (v->submission && !s->authenticated);
-    if (stranger)
-        conn_set_timeout(s->conn, v->timeout_greeting ? v->timeout_greeting : 60 * CLOCK_SEC);
-    else
-        conn_set_timeout(s->conn, v->timeout ? v->timeout : 300 * CLOCK_SEC);
+    if (stranger(s))
+        return v->timeout_greeting ? v->timeout_greeting : 60 * CLOCK_SEC;
+    return v->timeout ? v->timeout : 300 * CLOCK_SEC;
+}
+
+void smtp_session_set_timeout(struct smtp_session *s)
+{
+    conn_set_timeout(s->conn, patience(s));
 }
 
 /* ---- input ---- */
@@ -150,6 +158,13 @@ static enum conn_next feed_line(struct smtp_session *s, struct slice in, bool eo
     return feed_skip(s, in, eof, used);
 }
 
+/* A byte now and then does not keep a stranger here: each line has the time of one timeout. */
+static enum conn_next hurry(struct smtp_session *s, struct slice in, enum conn_next next)
+{
+    bool late = next == CONN_MORE && in.n && stranger(s) && clock_now() - s->line_at > patience(s);
+    return late ? CONN_CLOSE : next;
+}
+
 static enum conn_next feed(struct conn *c, struct slice in, bool eof, size_t *used)
 {
     struct smtp_session *s = conn_session(c);
@@ -165,9 +180,9 @@ static enum conn_next feed(struct conn *c, struct slice in, bool eof, size_t *us
     switch (s->phase) {
     case SMTP_PHASE_COMMAND:
     case SMTP_PHASE_LOGIN:
-        return feed_line(s, in, eof, used);
+        return hurry(s, in, feed_line(s, in, eof, used));
     case SMTP_PHASE_SKIP:
-        return feed_skip(s, in, eof, used);
+        return hurry(s, in, feed_skip(s, in, eof, used));
     case SMTP_PHASE_DATA:
     case SMTP_PHASE_CHUNK: {
         if (s->sink_waits)
@@ -223,6 +238,7 @@ static void run(struct conn *c, enum conn_event event)
 {
     struct smtp_session *s = conn_session(c);
     s->conn = c;
+    s->line_at = clock_now();
     switch (event) {
     case CONN_OPENED:
         smtp_hello_greet(s);
@@ -302,6 +318,7 @@ bool smtp_accept(void *service, const struct peer *peer, const struct conn_handl
     }
     s->service = v;
     s->stage = SMTP_STAGE_START;
+    s->line_at = clock_now();
     timer_init(&s->slow, slow_over);
     *handler = v->lmtp         ? &smtp_session_lmtp_handler
                : v->submission ? &smtp_session_submission_handler

@@ -56,6 +56,7 @@ struct smtp_session {
     bool in_login;            /* the line that is too long is one of AUTH */
     bool sink_waits;          /* until smtp_body_resume */
     uint64_t swallowed;       /* of a line that is too long */
+    int64_t line_at;          /* when the last line was complete */
     struct timer slow;
     deadline slow_until;
     struct smtp_dot dot;

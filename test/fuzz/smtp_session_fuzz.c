@@ -52,6 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (!n)
         return 0;
     fake_policy_init(&policy);
+    bool submission = (data[0] & 17) == 16;
     policy.auth = data[0] & 4;
     policy.wait = data[0] & 8;
     struct smtp_service service = {
@@ -60,6 +61,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         .hooks = &fake_hooks,
         .arg = &policy,
         .lmtp = data[0] & 1,
+        .submission = submission,
+        .auth_required = submission,
         .newline = data[0] & 2 ? SMTP_NEWLINE_NORMALISE : SMTP_NEWLINE_REFUSE,
         .starttls = true,
         .message_size = 4096,

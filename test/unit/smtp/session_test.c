@@ -324,6 +324,58 @@ static void auth_exchange(void **state)
     starts("AUTH PLAIN AGEAYg==\r\n", "503 5.5.1 ");
 }
 
+/* Strangers have 60 s and the stacks of strangers; nothing is asked in clear. */
+static void submission(void **state)
+{
+    policy.auth = true;
+    service.auth_required = service.submission = service.starttls = true;
+    greeted();
+    assert_int_equal(conn.handler->class, TASK_PREAUTH);
+    says("AUTH PLAIN AGEAYg==\r\n",
+        "538 5.7.11 Passwords are taken over TLS only: STARTTLS first\r\n");
+    says("MAIL FROM:<a@x>\r\n", "530 5.7.0 Say STARTTLS first, then log in with AUTH\r\n");
+    starts("STARTTLS\r\n", "220 ");
+    fake_secure(&conn);
+    starts("EHLO me.test\r\n", "250-mx.test\r\n");
+    says("MAIL FROM:<a@x>\r\n", "530 5.7.0 Authentication required\r\n");
+    assert_int_equal(conn.timeout, 60 * CLOCK_SEC);
+    starts("AUTH PLAIN AGEAYg==\r\n", "235 ");
+    assert_int_equal(conn.timeout, 300 * CLOCK_SEC);
+    assert_int_equal(conn.handler->class, TASK_NORMAL);
+    starts("MAIL FROM:<a@x>\r\n", "250 ");
+}
+
+/* Bytes that come slower than a timeout for each line do not keep a stranger here. */
+static void drip(void **state)
+{
+    policy.auth = true;
+    service.auth_required = service.submission = true;
+    greeted();
+    fake_say(&conn, "NO");
+    assert_false(conn.closed);
+    service.timeout_greeting = CLOCK_MS;
+    for (int64_t start = clock_now(); clock_now() - start <= CLOCK_MS;)
+        continue;
+    fake_say(&conn, "O");
+    assert_true(conn.closed);
+    assert_string_equal(fake_heard(&conn), "");
+}
+
+/* The fifth failed login closes; a cancelled one is none. */
+static void failed_logins(void **state)
+{
+    policy.auth = true;
+    greeted();
+    for (int i = 0; i < 6; i++)
+        says("AUTH PLAIN\r\n*\r\n", "334 \r\n501 5.7.0 Authentication cancelled\r\n");
+    for (int i = 0; i < 4; i++)
+        starts("AUTH PLAIN bad\r\n", "535 ");
+    assert_false(conn.closed);
+    says("AUTH PLAIN bad\r\nNOOP\r\n", "535 5.7.8 Authentication failed\r\n"
+                                       "421 4.7.0 mx.test Too many failed logins\r\n");
+    assert_true(conn.closed);
+}
+
 static void chunks_split(void **state)
 {
     static const char text[] = "MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nBDAT 7\r\nab\r\n.\r\n"
@@ -580,6 +632,9 @@ int main(void)
         TEST(starttls),
         TEST(starttls_injection),
         TEST(auth_exchange),
+        TEST(submission),
+        TEST(failed_logins),
+        TEST(drip),
         TEST(chunks_split),
         TEST(bad_chunks),
         TEST(refused_chunks_are_swallowed),
