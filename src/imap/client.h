@@ -39,7 +39,7 @@ enum answer imap_client_greet(struct imap_client *c, deadline until);
 TASK_FN
 enum answer imap_client_start_tls(
     struct imap_client *c, const struct dial_tls *tls, deadline until);
-/* AUTHENTICATE with the best that both know; LOGIN (which `only` calls "LOGIN!") where the server
+/* AUTHENTICATE with the best that both know; LOGIN (which `only` calls "PASSWORD") where the server
  * has no SASL that serves and no LOGINDISABLED. Passwords in the clear only with TLS, unless
  * o->plaintext. */
 TASK_FN
