@@ -24,6 +24,23 @@ enum answer answer_of(enum channel_result r)
     }
 }
 
+enum answer answer_of_dial(enum dial_result r)
+{
+    switch (r) {
+    case DIAL_OK:
+        return ANSWER_OK;
+    case DIAL_CANCELLED:
+        return ANSWER_CANCELLED;
+    case DIAL_TLS:
+    case DIAL_UNTRUSTED:
+        return ANSWER_UNTRUSTED;
+    case DIAL_INJECTED:
+        return ANSWER_PROTOCOL;
+    default:
+        return ANSWER_LOST;
+    }
+}
+
 void answer_clean(struct slice words, char *to, size_t room)
 {
     size_t n = 0;

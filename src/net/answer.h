@@ -1,7 +1,7 @@
 /* How an exchange with a server ended, for all clients of ours: classified where it happens, only
  * read afterwards. */
 #pragma once
-#include "net/channel.h"
+#include "net/dial.h"
 
 enum answer {
     ANSWER_OK,
@@ -21,6 +21,7 @@ enum answer {
 const char *answer_name(enum answer a);
 /* What a failed read or write means. */
 enum answer answer_of(enum channel_result r);
+enum answer answer_of_dial(enum dial_result r);
 /* Copies words of a server: at most room - 1 bytes, cut between characters; controls and what is
  * not UTF-8 become '?'. */
 void answer_clean(struct slice words, char *to, size_t room);

@@ -1,4 +1,5 @@
 #include "net/channel_private.h"
+#include <openssl/crypto.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,6 +51,8 @@ void channel_destroy(struct channel *c)
     if (c->stream->ops->shutdown)
         c->stream->ops->shutdown(c->stream);
     c->stream->ops->destroy(c->stream);
+    if (c->out.p) /* it has held passwords */
+        OPENSSL_cleanse(c->out.p, c->out.cap);
     buffer_finish(&c->out);
     free(c->in);
     free(c);

@@ -160,23 +160,6 @@ enum answer smtp_client_greet(struct smtp_client *c, deadline until)
 
 /* ---- STARTTLS ---- */
 
-static enum answer answer_of_dial(enum dial_result r)
-{
-    switch (r) {
-    case DIAL_OK:
-        return ANSWER_OK;
-    case DIAL_CANCELLED:
-        return ANSWER_CANCELLED;
-    case DIAL_TLS:
-    case DIAL_UNTRUSTED:
-        return ANSWER_UNTRUSTED;
-    case DIAL_INJECTED:
-        return ANSWER_PROTOCOL;
-    default:
-        return ANSWER_LOST;
-    }
-}
-
 enum answer smtp_client_start_tls(struct smtp_client *c, const struct dial_tls *tls, deadline until)
 {
     char why[DIAL_WHY];
