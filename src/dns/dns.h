@@ -38,10 +38,14 @@ struct dns_options {
     size_t cache;        /* bytes; 0: 16 MiB */
 };
 
-/* On the main thread, before the sandbox closes: libunbound's first question needs 200 KiB of stack
- * and files of its own. NULL: why. */
+/* On the main thread: libunbound's first question needs 200 KiB of stack. Its thread starts here,
+ * behind the sandbox. NULL: why. */
 struct dns *dns_create(const struct dns_options *options, char why[256]);
-/* Nobody is waiting any more. NULL is fine. */
+/* On the reactor that passes answers on, before the first question of any. False: errno. */
+bool dns_start(struct dns *d);
+/* On the same reactor; nobody is waiting any more. */
+void dns_stop(struct dns *d);
+/* Stopped, or never started. NULL is fine. */
 void dns_destroy(struct dns *d);
 
 #define DNS_RECORDS_MAX 256 /* of one answer; more are left out */

@@ -16,8 +16,12 @@
 #define IMAP_STORE_TIME       (30 * CLOCK_SEC)
 #define IMAP_COMMAND_TIME     (10 * 60 * CLOCK_SEC) /* of one that runs over a whole mailbox */
 #define IMAP_AUTH_TIME        (60 * CLOCK_SEC)
+#define IMAP_PREAUTH_INPUT    ((size_t)33 * 1024)
+#define IMAP_INPUT            ((size_t)64 * 1024)
+#define IMAP_RATE             500 /* bytes a second at least while a message comes */
 #define IMAP_ARENA_MAX        ((size_t)8 * 1024 * 1024) /* parsed arguments of one command */
-#define IMAP_BATCH            256                       /* messages in one read of FETCH, SEARCH */
+#define IMAP_LONG_CODE_MAX    ((size_t)1024 * 1024)
+#define IMAP_BATCH            256 /* messages in one read of FETCH, SEARCH */
 
 struct imap_session;
 struct imap_preauth;
@@ -41,13 +45,17 @@ struct imap_command {
     struct arena *arena;     /* until the command ends */
     struct imap_reply reply; /* OK "Done" unless the handler says otherwise */
     struct buffer long_code; /* of COPYUID and such: takes the place of reply.code when not empty */
+    bool later;              /* no tagged reply now: IDLE and AUTHENTICATE give it at their end */
+    bool uncounted;          /* BAD does not count as a bad command: ID */
+    const char *bye;         /* static; said behind the reply, which then closes */
 };
 
 void imap_reply(struct imap_command *c, enum imap_status status, const char *code,
     const char *format, ...) __attribute__((format(printf, 4, 5)));
 /* BAD with what the parser found wrong. */
 void imap_reply_syntax(struct imap_command *c);
-/* NO for what the store or the mailbox room said; DONE gives OK. */
+/* NO for what the store or the mailbox room said; DONE gives OK; UNKNOWN ends the connection, since
+ * neither OK nor NO would be true. */
 void imap_reply_outcome(struct imap_command *c, enum outcome o, enum mailbox_refusal refusal);
 
 enum imap_when {
@@ -86,6 +94,8 @@ struct imap_capability {
 };
 /* "IMAP4rev1 SASL-IR ...", for CAPABILITY and the response code. */
 void imap_table_capabilities(const struct imap_talk *t, enum imap_when state, struct buffer *words);
+/* Is this word (any case, without what is appended) one of them? */
+bool imap_table_supports(struct slice word);
 
 /* ---- talking ---- */
 
@@ -108,10 +118,36 @@ void imap_untagged(struct imap_talk *t, const char *format, ...)
 /* Large or looping output: waits for the peer. False: the connection is ending, return. */
 TASK_FN
 bool imap_send(struct imap_talk *t, struct slice s);
-/* tag SP status [code] text CRLF; counts BAD; closes at the limit and after BYE. */
+/* tag SP status [code] text CRLF; counts BAD; closes at the limit and after BYE. Gives the memory
+ * of long_code back. Nothing when `later`. */
+TASK_FN
 void imap_talk_tagged(struct imap_talk *t, struct imap_command *c);
+/* "* BYE [code] text" and the connection closes. code: "" none. */
+void imap_talk_bye(struct imap_talk *t, const char *code, const char *text);
+
+/* What a session decides about literals; NULL: all are arguments. Reactor. */
+struct imap_literals {
+    /* Does run decide about the one that was announced? Otherwise it is an argument. */
+    bool (*decide)(struct imap_talk *t);
+    /* Bytes of one that is streamed. False: hold. */
+    bool (*sink)(struct imap_talk *t, struct slice bytes);
+};
+/* For conn_handler.feed: t->found says what run has to do: COMMAND, LITERAL, TOO_LONG, FLOOD. */
+enum conn_next imap_talk_feed(struct imap_talk *t, const struct imap_literals *literals,
+    struct slice in, bool eof, size_t *used);
+/* Takes the literal that was announced as an argument. */
+void imap_talk_take(struct imap_talk *t);
+/* The reply to TOO_LONG, and to FLOOD, which closes. */
+TASK_FN
+void imap_talk_thrown(struct imap_talk *t);
+/* Makes c from the text of a command: tag, name, UID, row. False: the reply is in c, or was given
+ * because there is no tag. */
+bool imap_talk_command(
+    struct imap_talk *t, struct slice text, struct arena *arena, struct imap_command *c);
 
 /* ---- not authenticated ---- */
+
+enum imap_response { IMAP_RESPONSE_LINE, IMAP_RESPONSE_BARE_LF, IMAP_RESPONSE_TOO_LONG };
 
 struct imap_preauth {
     struct imap_talk talk;
@@ -119,6 +155,8 @@ struct imap_preauth {
     int64_t line_at;
     struct sasl *sasl; /* AUTHENTICATE is going on: lines are responses */
     char *sasl_tag;
+    struct slice response; /* in the input of conn: until run returns */
+    enum imap_response found;
 };
 
 /* All that a mail session starts from. */
@@ -184,7 +222,8 @@ struct imap_session *imap_session_open(const struct imap_handover *h, struct ima
 
 /* preauth.c */
 extern const struct conn_handler imap_preauth_handler;
-/* After a login: hands the conn over (s is gone then) or says NO. */
+struct imap_preauth *imap_preauth_create(const struct imap_service *service);
+/* After a login: hands the conn over (s goes when run returns) or says NO. */
 TASK_FN
 void imap_preauth_logged_in(
     struct imap_preauth *s, struct imap_command *c, const struct auth_reply *who);
@@ -275,6 +314,21 @@ TASK_FN
 void imap_idle_woken(struct imap_session *s);
 void imap_idle_forget(struct imap_session *s); /* NULL is fine */
 
+/* dispatch.c: one command. */
+TASK_FN
+void imap_dispatch_before(struct imap_preauth *s);
+TASK_FN
+void imap_dispatch_after(struct imap_session *s);
+
+/* journal.c */
+void imap_journal_connected(const struct imap_talk *t);
+void imap_journal_client(const struct imap_talk *t, struct slice name, struct slice version);
+void imap_journal_opened(const struct imap_session *s);
+void imap_journal_preauth_closed(const struct imap_preauth *s, enum conn_end why);
+void imap_journal_closed(const struct imap_session *s, enum conn_end why);
+/* Something of the store did not work. */
+void imap_journal_fault(const struct imap_session *s, const char *event, enum outcome o);
+
 /* append.c */
 /* A literal of a command that begins with APPEND was announced. True: it is the message and is
  * streamed; false: an ordinary literal. When the command must be refused, the reply was given and
@@ -318,6 +372,8 @@ void imap_namespace(struct imap_session *s, struct imap_command *c);
 void imap_enable(struct imap_session *s, struct imap_command *c);
 void imap_noop(struct imap_session *s, struct imap_command *c); /* and CHECK */
 /* Both states: */
+/* "CAPABILITY ...", for the response code of greeting and login. */
+void imap_capability_code(const struct imap_talk *t, enum imap_when state, struct buffer *code);
 void imap_capability_before(struct imap_preauth *s, struct imap_command *c);
 void imap_capability_after(struct imap_session *s, struct imap_command *c);
 void imap_id_before(struct imap_preauth *s, struct imap_command *c);
@@ -326,6 +382,14 @@ void imap_noop_before(struct imap_preauth *s, struct imap_command *c);
 void imap_logout_before(struct imap_preauth *s, struct imap_command *c);
 void imap_logout_after(struct imap_session *s, struct imap_command *c);
 void imap_starttls(struct imap_preauth *s, struct imap_command *c);
+bool imap_starttls_offered(const struct imap_talk *t, struct buffer *words);
+bool imap_login_disabled(const struct imap_talk *t, struct buffer *words);
+bool imap_login_mechanisms(const struct imap_talk *t, struct buffer *words);
+/* A line while AUTHENTICATE is going on. */
+TASK_FN
+void imap_login_line(struct imap_preauth *s, struct slice line, enum imap_response found);
+/* Ends the exchange. */
+void imap_login_forget(struct imap_preauth *s);
 TASK_FN
 void imap_login(struct imap_preauth *s, struct imap_command *c);
 TASK_FN

@@ -5,7 +5,7 @@
 
 #define LOGIN_TIME (60 * CLOCK_SEC)
 
-/* What binds an exchange to its TLS connection (RFC 5056). */
+/* What binds an exchange to its TLS connection (RFC 5802 §6). */
 struct binding {
     const char *type; /* NULL: none */
     char data[64];

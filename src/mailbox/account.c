@@ -1,71 +1,6 @@
 /* The life of an account's partition: made at first use, emptied after removal. */
 #include "mailbox/row.h"
-
-static const struct {
-    struct slice name;
-    enum mailbox_special special;
-} defaults[] = {
-    {{"INBOX", 5}, MAILBOX_PLAIN},
-    {{"Drafts", 6}, MAILBOX_DRAFTS},
-    {{"Sent", 4}, MAILBOX_SENT},
-    {{"Junk", 4}, MAILBOX_JUNK},
-    {{"Trash", 5}, MAILBOX_TRASH},
-    {{"Archive", 7}, MAILBOX_ARCHIVE},
-};
-
-/* Fills a and m, counts in a; the caller writes a. */
-static void make(struct store_txn *t, struct slice name, enum mailbox_special special, int64_t now,
-    struct mailbox_account *a)
-{
-    struct mailbox m = {
-        .id = a->next_mailbox++,
-        .uidnext = 1,
-        .recent_from = 1,
-        .created = now,
-        .special = special,
-        .name_n = (uint16_t)name.n,
-    };
-    uint32_t wall = now > 0 && now < UINT32_MAX ? (uint32_t)now : 1;
-    a->uidvalidity = wall > a->uidvalidity ? wall : a->uidvalidity + 1;
-    m.uidvalidity = a->uidvalidity;
-    m.highestmodseq = ++a->modseq;
-    memcpy(m.name, name.p, name.n);
-    row_put_mailbox(t, &m);
-    char key[1 + MAILBOX_NAME_MAX], id[4];
-    pack_u32(id, m.id);
-    store_put(t, row_key_name(name, key), slice(id, sizeof id));
-}
-
-enum outcome mailbox_ensure(struct store_txn *t, int64_t now, struct mailbox_account *a)
-{
-    struct row_key k = row_key_header();
-    struct slice row;
-    if (store_get(store_txn_view(t), row_key_slice(&k), &row)) {
-        if (!row_unpack_account(row, a))
-            return OUTCOME_FAILED;
-        return a->removed ? OUTCOME_REFUSED : OUTCOME_DONE;
-    }
-    *a = (struct mailbox_account){.next_mailbox = MAILBOX_INBOX};
-    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++)
-        make(t, defaults[i].name, defaults[i].special, now, a);
-    row_put_account(t, a);
-    return OUTCOME_DONE;
-}
-
-enum outcome mailbox_create(
-    struct store_txn *t, struct slice name, enum mailbox_special special, int64_t now, uint32_t *id)
-{
-    struct mailbox_account a;
-    enum outcome o = mailbox_ensure(t, now, &a);
-    if (o != OUTCOME_DONE)
-        return o;
-    if (mailbox_find(store_txn_view(t), name) || a.next_mailbox > MAILBOX_COUNT_MAX)
-        return OUTCOME_REFUSED;
-    *id = a.next_mailbox;
-    make(t, name, special, now, &a);
-    row_put_account(t, &a);
-    return OUTCOME_DONE;
-}
+#include "mailbox/tree.h"
 
 static enum outcome ensure_fn(struct store_txn *t, void *arg)
 {
@@ -73,19 +8,34 @@ static enum outcome ensure_fn(struct store_txn *t, void *arg)
     return mailbox_ensure(t, *(int64_t *)arg, &a);
 }
 
-static void used_fn(struct store_view *v, void *arg)
+struct look {
+    bool used, leftovers;
+};
+
+/* Removed mailboxes and copies under way are the last kinds of a partition. */
+static void look_fn(struct store_view *v, void *arg)
 {
+    static const char removed[] = {KEY_REMOVED};
+    struct look *look = arg;
     struct mailbox_account a;
-    *(bool *)arg = mailbox_read_account(v, &a) && !a.removed;
+    struct store_cursor c;
+    struct slice key, row;
+    look->used = mailbox_read_account(v, &a) && !a.removed;
+    store_seek(v, slice(removed, 1), &c);
+    look->leftovers = store_next(&c, &key, &row);
 }
 
 TASK_FN
 enum outcome mailbox_open_account(struct store *s, uint64_t account, deadline until)
 {
-    bool used = false;
-    enum outcome o = store_read(s, mailbox_partition(account), used_fn, &used, NULL, until);
-    if (o != OUTCOME_DONE || used)
+    struct look look = {0};
+    enum outcome o = store_read(s, mailbox_partition(account), look_fn, &look, NULL, until);
+    if (o != OUTCOME_DONE)
         return o;
+    if (look.used && look.leftovers)
+        mailbox_sweep(s, account, until); /* what it cannot do now it does another time */
+    if (look.used)
+        return OUTCOME_DONE;
     int64_t now = clock_wall() / 1000000;
     struct store_mutation m = {
         .partition = mailbox_partition(account), .fn = ensure_fn, .arg = &now};

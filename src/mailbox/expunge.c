@@ -1,127 +1,135 @@
-#include "mailbox/row.h"
-#include "mailbox/uidmap.h"
+#include "mailbox/expunge.h"
 
-#define LOG_AGE_MAX  (90 * INT64_C(86400)) /* s; older clients get the complement of the UID map */
-#define LOG_ROWS_MAX 8                     /* pruned per expunge, so that it stays cheap */
+/* Pruned rows a change: each range that comes pays for two rows that go, so that the log shrinks
+ * to its bound whatever the rows look like. */
+#define PRUNE_LEAST 8
 
-/* One UID map row at a time: UIDs come in ascending order. */
-struct walk {
-    struct store_txn *t;
-    uint32_t mailbox, group;
-    bool loaded, changed;
-    struct uidmap map;
-};
-
-static void leave_group(struct walk *w)
+void expunge_start(struct expunge *e, struct store_txn *t, struct mailbox_account *account,
+    struct mailbox *mailbox, int64_t now)
 {
-    if (w->loaded && w->changed)
-        uidmap_save(w->t, w->mailbox, w->group, &w->map);
-    w->loaded = w->changed = false;
+    e->t = t;
+    e->account = account;
+    e->mailbox = mailbox;
+    e->now = now;
+    e->moved = false;
+    e->n = e->ranges = 0;
+    e->map.t = t;
+    e->map.mailbox = mailbox->id;
+    e->map.loaded = false;
+    row_expunged_start(&e->log, now);
 }
 
-static bool enter_group(struct walk *w, uint32_t uid)
+/* Writes the log row under a new MODSEQ. */
+static void write_log(struct expunge *e)
 {
-    if (w->loaded && w->group == uidmap_group(uid))
-        return true;
-    leave_group(w);
-    w->group = uidmap_group(uid);
-    w->loaded = uidmap_load(store_txn_view(w->t), w->mailbox, w->group, &w->map);
-    return w->loaded;
+    e->mailbox->highestmodseq = ++e->account->modseq;
+    struct row_key k = row_key_modseq(KEY_EXPUNGED, e->mailbox->id, e->account->modseq);
+    store_put(e->t, row_key_slice(&k), row_expunged_slice(&e->log));
+    e->ranges += e->log.n;
+    e->mailbox->log_ranges += e->log.n;
+    row_expunged_start(&e->log, e->now);
 }
 
-static void remove_message(struct walk *w, const struct mailbox_message *gone,
-    struct mailbox_account *account, struct mailbox *m)
+bool expunge_message(struct expunge *e, const struct mailbox_message *gone)
 {
+    struct mailbox *m = e->mailbox;
+    struct uidmap *map = uidmap_edit(&e->map, gone->uid);
+    if (!map)
+        return false;
     struct row_key message = row_key_uid(KEY_MESSAGE, m->id, gone->uid);
     struct row_key rendered = row_key_uid(KEY_RENDERED, m->id, gone->uid);
     struct row_key changed = row_key_changed(m->id, gone->modseq, gone->uid);
-    store_del(w->t, row_key_slice(&message));
-    store_del(w->t, row_key_slice(&rendered));
-    store_del(w->t, row_key_slice(&changed));
-    store_release(w->t, gone->blob);
-    m->unseen -= uidmap_is_unseen(&w->map, gone->uid);
-    uidmap_clear(&w->map, gone->uid);
-    w->changed = true;
+    store_del(e->t, row_key_slice(&message));
+    store_del(e->t, row_key_slice(&changed));
+    if (!e->moved) {
+        store_del(e->t, row_key_slice(&rendered));
+        store_release(e->t, gone->blob);
+    }
+    m->unseen -= uidmap_is_unseen(map, gone->uid);
+    uidmap_clear(map, gone->uid);
     m->messages--;
     m->bytes -= gone->size;
-    account->messages--;
-    account->bytes -= gone->size;
-}
-
-/* Old rows of the expunge log go when new ones come. */
-static void prune_log(struct store_txn *t, uint32_t mailbox, int64_t now)
-{
-    struct row_key prefix = row_key_mailbox(KEY_EXPUNGED, mailbox);
-    for (int i = 0; i < LOG_ROWS_MAX; i++) {
-        struct store_cursor c;
-        struct slice key, row;
-        store_seek(store_txn_view(t), row_key_slice(&prefix), &c);
-        if (!store_next_with(&c, row_key_slice(&prefix), &key, &row) || key.n != 13 || row.n < 9 ||
-            (int64_t)unpack_u64(row.p + 1) > now - LOG_AGE_MAX)
-            return;
-        struct row_key old = row_key_modseq(KEY_EXPUNGED, mailbox, unpack_u64(key.p + 5));
-        store_del(t, row_key_slice(&old));
+    e->account->messages--;
+    e->account->bytes -= gone->size;
+    if (!row_expunged_add(&e->log, gone->uid)) {
+        write_log(e);
+        row_expunged_add(&e->log, gone->uid);
     }
+    e->n++;
+    return true;
 }
 
-struct change {
-    struct walk walk;
-    struct mailbox_account account;
-    struct mailbox mailbox;
-    struct row_expunged log;
-};
-
-/* Writes the log row under a new MODSEQ. */
-static void write_log(struct change *c, int64_t now)
+/* Old rows of the log go when new ones come. */
+static bool prune_log(struct expunge *e)
 {
-    c->mailbox.highestmodseq = ++c->account.modseq;
-    struct row_key k = row_key_modseq(KEY_EXPUNGED, c->mailbox.id, c->account.modseq);
-    store_put(c->walk.t, row_key_slice(&k), row_expunged_slice(&c->log));
-    row_expunged_start(&c->log, now);
+    struct mailbox *m = e->mailbox;
+    struct row_key prefix = row_key_mailbox(KEY_EXPUNGED, m->id);
+    struct mailbox_uids ranges[MAILBOX_EXPUNGED_RANGES];
+    struct store_cursor c;
+    struct slice key, row;
+    store_seek(store_txn_view(e->t), row_key_slice(&prefix), &c);
+    for (uint32_t i = 0; i < PRUNE_LEAST + 2 * e->ranges; i++) {
+        int64_t when;
+        size_t n;
+        if (!store_next_with(&c, row_key_slice(&prefix), &key, &row))
+            return true;
+        if (key.n != 13 || !row_unpack_expunged(row, &when, ranges, &n))
+            return false;
+        if (when > e->now - EXPUNGE_LOG_AGE && m->log_ranges <= EXPUNGE_LOG_RANGES)
+            return true;
+        m->log_from = unpack_u64(key.p + 5);
+        m->log_ranges -= n < m->log_ranges ? (uint32_t)n : m->log_ranges;
+        struct row_key old = row_key_modseq(KEY_EXPUNGED, m->id, m->log_from);
+        store_del(e->t, row_key_slice(&old));
+    }
+    return true;
 }
 
-static enum outcome expunge_one(struct change *c, struct mailbox_expunge *e, uint32_t uid)
+bool expunge_finish(struct expunge *e)
+{
+    if (!e->n)
+        return true;
+    uidmap_edit_finish(&e->map);
+    write_log(e);
+    return prune_log(e);
+}
+
+static enum outcome expunge_one(
+    struct expunge *e, const struct mailbox_expunge *which, uint32_t uid)
 {
     struct mailbox_message m;
-    struct row_key k = row_key_uid(KEY_MESSAGE, e->mailbox, uid);
+    struct row_key k = row_key_uid(KEY_MESSAGE, which->mailbox, uid);
     struct slice row;
-    if (!store_get(store_txn_view(c->walk.t), row_key_slice(&k), &row))
+    if (!store_get(store_txn_view(e->t), row_key_slice(&k), &row))
         return OUTCOME_DONE;
     if (!row_unpack_message(row, uid, &m))
         return OUTCOME_FAILED;
-    if (e->only_deleted && !(m.flags & MAILBOX_DELETED))
+    if (which->only_deleted && !(m.flags & MAILBOX_DELETED))
         return OUTCOME_DONE;
-    if (!enter_group(&c->walk, uid))
-        return OUTCOME_FAILED;
-    remove_message(&c->walk, &m, &c->account, &c->mailbox);
-    if (!row_expunged_add(&c->log, uid)) {
-        write_log(c, e->now);
-        row_expunged_add(&c->log, uid);
-    }
-    e->expunged++;
-    return OUTCOME_DONE;
+    return expunge_message(e, &m) ? OUTCOME_DONE : OUTCOME_FAILED;
 }
 
-enum outcome mailbox_expunge(struct store_txn *t, struct mailbox_expunge *e)
+enum outcome mailbox_expunge(struct store_txn *t, struct mailbox_expunge *which)
 {
-    struct change c = {.walk = {.t = t, .mailbox = e->mailbox}};
-    enum outcome o = row_load(t, e->mailbox, &c.account, &c.mailbox);
+    struct expunge e;
+    struct mailbox_account account;
+    struct mailbox mailbox;
+    enum outcome o = row_load(t, which->mailbox, &account, &mailbox);
     if (o != OUTCOME_DONE)
         return o;
-    if (e->n > MAILBOX_BATCH)
+    if (which->n > MAILBOX_BATCH)
         return OUTCOME_FAILED;
-    e->expunged = 0;
-    row_expunged_start(&c.log, e->now);
-    for (size_t i = 0; i < e->n; i++)
-        if ((o = expunge_one(&c, e, e->uids[i])) != OUTCOME_DONE)
+    expunge_start(&e, t, &account, &mailbox, which->now);
+    for (size_t i = 0; i < which->n; i++)
+        if ((o = expunge_one(&e, which, which->uids[i])) != OUTCOME_DONE)
             return o;
-    if (e->expunged) {
-        leave_group(&c.walk);
-        write_log(&c, e->now);
-        prune_log(t, e->mailbox, e->now);
-        row_put_account(t, &c.account);
-        row_put_mailbox(t, &c.mailbox);
+    if (!expunge_finish(&e))
+        return OUTCOME_FAILED;
+    if (e.n) {
+        row_put_account(t, &account);
+        row_put_mailbox(t, &mailbox);
     }
-    e->modseq = c.mailbox.highestmodseq;
+    which->expunged = e.n;
+    which->modseq = mailbox.highestmodseq;
     return OUTCOME_DONE;
 }

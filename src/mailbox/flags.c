@@ -6,9 +6,7 @@ struct change {
     struct mailbox_flags *f;
     struct mailbox mailbox;
     uint64_t modseq;
-    uint32_t group;
-    bool loaded, map_changed;
-    struct uidmap map;
+    struct uidmap_edit map;
 };
 
 static void apply(const struct mailbox_flags *f, struct mailbox_message *m)
@@ -29,24 +27,12 @@ static void apply(const struct mailbox_flags *f, struct mailbox_message *m)
     }
 }
 
-static void save_map(struct change *c)
-{
-    if (c->loaded && c->map_changed)
-        uidmap_save(c->t, c->mailbox.id, c->group, &c->map);
-    c->map_changed = false;
-}
-
 static bool set_seen(struct change *c, uint32_t uid, bool seen)
 {
-    if (!c->loaded || c->group != uidmap_group(uid)) {
-        save_map(c);
-        c->group = uidmap_group(uid);
-        c->loaded = uidmap_load(store_txn_view(c->t), c->mailbox.id, c->group, &c->map);
-        if (!c->loaded)
-            return false;
-    }
-    uidmap_set(&c->map, uid, !seen);
-    c->map_changed = true;
+    struct uidmap *map = uidmap_edit(&c->map, uid);
+    if (!map)
+        return false;
+    uidmap_set(map, uid, !seen);
     c->mailbox.unseen += seen ? UINT32_MAX : 1;
     return true;
 }
@@ -84,7 +70,7 @@ static enum outcome change_one(struct change *c, uint32_t uid)
 
 enum outcome mailbox_flags(struct store_txn *t, struct mailbox_flags *f)
 {
-    struct change c = {.t = t, .f = f};
+    struct change c = {.t = t, .f = f, .map = {.t = t, .mailbox = f->mailbox}};
     struct mailbox_account account;
     enum outcome o = row_load(t, f->mailbox, &account, &c.mailbox);
     if (o != OUTCOME_DONE)
@@ -98,7 +84,7 @@ enum outcome mailbox_flags(struct store_txn *t, struct mailbox_flags *f)
         if ((o = change_one(&c, f->uids[i])) != OUTCOME_DONE)
             return o;
     if (f->changed) {
-        save_map(&c);
+        uidmap_edit_finish(&c.map);
         account.modseq = c.modseq;
         c.mailbox.highestmodseq = c.modseq;
         row_put_account(t, &account);

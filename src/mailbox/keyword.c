@@ -1,9 +1,8 @@
 /* Keyword names of a mailbox: a row of {length 1, name}, bit i is the i-th name. */
+#include "mailbox/keyword.h"
 #include "base/buffer.h"
 #include "mailbox/row.h"
-#include "mailbox/uids.h"
 
-#define KEYWORD_MAX 255
 #define ROW_VERSION 1
 
 /* The bit of the name, or -1; *n counts the names; false when the row is broken. */
@@ -73,4 +72,41 @@ int mailbox_keyword(struct store_txn *t, uint32_t mailbox, struct slice name, bo
     found = grown.overflow ? -1 : n;
     buffer_finish(&grown);
     return found;
+}
+
+int keyword_count(struct slice row)
+{
+    int found, n;
+    return search(row, (struct slice){0}, &found, &n) ? n : -1;
+}
+
+bool keyword_map(struct store_txn *t, uint32_t from, uint32_t to, uint64_t used,
+    signed char map[MAILBOX_KEYWORDS])
+{
+    for (int bit = 0; bit < MAILBOX_KEYWORDS; bit++) {
+        struct slice names[MAILBOX_KEYWORDS];
+        char name[KEYWORD_MAX];
+        map[bit] = from == to ? (signed char)bit : -1;
+        if (from == to || !(used >> bit & 1))
+            continue;
+        if (!mailbox_read_keywords(store_txn_view(t), from, names))
+            return false;
+        if (!names[bit].n)
+            continue;
+        size_t n = names[bit].n;
+        memcpy(name, names[bit].p, n); /* the row's slices end with the first put */
+        map[bit] = (signed char)mailbox_keyword(t, to, slice(name, n), true);
+    }
+    return true;
+}
+
+uint64_t keyword_apply(const signed char map[MAILBOX_KEYWORDS], uint64_t bits)
+{
+    uint64_t out = 0;
+    for (; bits; bits &= bits - 1) {
+        int to = map[__builtin_ctzll(bits)];
+        if (to >= 0)
+            out |= UINT64_C(1) << to;
+    }
+    return out;
 }

@@ -49,7 +49,9 @@ struct mailbox_account {
     uint32_t uidvalidity; /* the last that was given out */
     uint32_t next_mailbox;
     uint64_t bytes, messages; /* of all mailboxes: what the quota counts */
-    bool removed;             /* tombstone: nothing may be written any more */
+    uint32_t mailboxes, subscriptions;
+    uint32_t special[MAILBOX_SPECIALS]; /* the mailbox of each special use; 0: none */
+    bool removed;                       /* tombstone: nothing may be written any more */
 };
 
 struct mailbox {
@@ -58,7 +60,7 @@ struct mailbox {
     uint64_t highestmodseq;
     uint32_t recent_from; /* UIDs from here on are \Recent */
     uint64_t log_from;    /* the expunge log is whole for who knows a MODSEQ >= this one */
-    uint32_t log_rows;    /* rows of the expunge log */
+    uint32_t log_ranges;  /* of UIDs, in all rows of the expunge log */
     uint32_t messages, unseen;
     uint64_t bytes;
     int64_t created; /* wall, s */
@@ -181,7 +183,8 @@ struct mailbox_flags {
 };
 enum outcome mailbox_flags(struct store_txn *t, struct mailbox_flags *f);
 
-/* name is normalised. REFUSED: it exists, or there are too many. Parents are not made. */
+/* name is normalised. REFUSED: it exists, or there are too many. Parents are not made. The mailbox
+ * that had the special use loses it. */
 enum outcome mailbox_create(struct store_txn *t, struct slice name, enum mailbox_special special,
     int64_t now, uint32_t *id);
 /* The bit of a keyword; make: give it one. -1: not known, or all 64 are taken. Case is ignored and
@@ -192,7 +195,8 @@ int mailbox_find_keyword(struct store_view *v, uint32_t mailbox, struct slice na
 
 /* ---- awaited ---- */
 
-/* Makes the default mailboxes of a new account. */
+/* Makes the default mailboxes of a new account, subscribed; else mailbox_sweep where a crash or a
+ * removal left something. */
 TASK_FN
 enum outcome mailbox_open_account(struct store *s, uint64_t account, deadline until);
 

@@ -23,7 +23,8 @@ uint32_t mailbox_find(struct store_view *v, struct slice name)
 {
     char key[1 + MAILBOX_NAME_MAX];
     struct slice row;
-    if (!name.n || name.n > MAILBOX_NAME_MAX || !store_get(v, row_key_name(name, key), &row))
+    if (!name.n || name.n > MAILBOX_NAME_MAX ||
+        !store_get(v, row_key_name(KEY_NAME, name, key), &row))
         return 0;
     return row.n == 4 ? unpack_u32(row.p) : 0;
 }

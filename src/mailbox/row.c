@@ -7,10 +7,11 @@ struct row_key row_key_header(void)
     return (struct row_key){.bytes = {KEY_HEADER}, .n = 1};
 }
 
-struct slice row_key_name(struct slice name, char out[1 + MAILBOX_NAME_MAX])
+struct slice row_key_name(
+    enum keyspace_account kind, struct slice name, char out[1 + MAILBOX_NAME_MAX])
 {
     size_t n = name.n < MAILBOX_NAME_MAX ? name.n : MAILBOX_NAME_MAX;
-    out[0] = KEY_NAME;
+    out[0] = (char)kind;
     memcpy(out + 1, name.p, n);
     return slice(out, 1 + n);
 }
@@ -55,7 +56,15 @@ struct row_key row_key_changed(uint32_t mailbox, uint64_t modseq, uint32_t uid)
     return k;
 }
 
-/* version 1, removed 1, modseq 8, uidvalidity 4, next mailbox 4, bytes 8, messages 8 */
+struct row_key row_key_copy(uint64_t copy)
+{
+    struct row_key k = {.bytes = {KEY_COPYING}, .n = 9};
+    pack_u64(k.bytes + 1, copy);
+    return k;
+}
+
+/* version 1, removed 1, modseq 8, uidvalidity 4, next mailbox 4, bytes 8, messages 8, mailboxes 4,
+ * subscriptions 4, then for each special use its mailbox 4 */
 size_t row_pack_account(const struct mailbox_account *a, char out[ROW_ACCOUNT_SIZE])
 {
     out[0] = ROW_VERSION;
@@ -65,6 +74,10 @@ size_t row_pack_account(const struct mailbox_account *a, char out[ROW_ACCOUNT_SI
     pack_u32(out + 14, a->next_mailbox);
     pack_u64(out + 18, a->bytes);
     pack_u64(out + 26, a->messages);
+    pack_u32(out + 34, a->mailboxes);
+    pack_u32(out + 38, a->subscriptions);
+    for (int i = 1; i < MAILBOX_SPECIALS; i++)
+        pack_u32(out + 38 + 4 * i, a->special[i]);
     return ROW_ACCOUNT_SIZE;
 }
 
@@ -79,12 +92,16 @@ bool row_unpack_account(struct slice row, struct mailbox_account *a)
         .next_mailbox = unpack_u32(row.p + 14),
         .bytes = unpack_u64(row.p + 18),
         .messages = unpack_u64(row.p + 26),
+        .mailboxes = unpack_u32(row.p + 34),
+        .subscriptions = unpack_u32(row.p + 38),
     };
+    for (int i = 1; i < MAILBOX_SPECIALS; i++)
+        a->special[i] = unpack_u32(row.p + 38 + 4 * i);
     return true;
 }
 
 /* version 1, special 1, reserved 2, uidvalidity 4, uidnext 4, highestmodseq 8, recent_from 4,
- * messages 4, unseen 4, bytes 8, created 8, log_from 8, log_rows 4, name */
+ * messages 4, unseen 4, bytes 8, created 8, log_from 8, log_ranges 4, name */
 #define MAILBOX_FIXED 60
 
 size_t row_pack_mailbox(const struct mailbox *m, char out[ROW_MAILBOX_MAX])
@@ -101,7 +118,7 @@ size_t row_pack_mailbox(const struct mailbox *m, char out[ROW_MAILBOX_MAX])
     pack_u64(out + 32, m->bytes);
     pack_u64(out + 40, (uint64_t)m->created);
     pack_u64(out + 48, m->log_from);
-    pack_u32(out + 56, m->log_rows);
+    pack_u32(out + 56, m->log_ranges);
     memcpy(out + MAILBOX_FIXED, m->name, m->name_n);
     return MAILBOX_FIXED + m->name_n;
 }
@@ -122,7 +139,7 @@ bool row_unpack_mailbox(struct slice row, uint32_t id, struct mailbox *m)
     m->bytes = unpack_u64(row.p + 32);
     m->created = (int64_t)unpack_u64(row.p + 40);
     m->log_from = unpack_u64(row.p + 48);
-    m->log_rows = unpack_u32(row.p + 56);
+    m->log_ranges = unpack_u32(row.p + 56);
     m->name_n = (uint16_t)(row.n - MAILBOX_FIXED);
     memcpy(m->name, row.p + MAILBOX_FIXED, m->name_n);
     return m->uidnext > 0 && m->uidvalidity > 0;

@@ -14,18 +14,21 @@ static inline struct slice row_key_slice(const struct row_key *k)
     return slice(k->bytes, k->n);
 }
 
-/* kind name; name is at most MAILBOX_NAME_MAX. */
-struct slice row_key_name(struct slice name, char out[1 + MAILBOX_NAME_MAX]);
+/* KEY_NAME, KEY_SUBSCRIBED: kind name; name is at most MAILBOX_NAME_MAX. */
+struct slice row_key_name(
+    enum keyspace_account kind, struct slice name, char out[1 + MAILBOX_NAME_MAX]);
 struct row_key row_key_header(void);
-/* KEY_MAILBOX, KEY_KEYWORDS: kind mailbox */
+/* KEY_MAILBOX, KEY_KEYWORDS, KEY_REMOVED: kind mailbox */
 struct row_key row_key_mailbox(enum keyspace_account kind, uint32_t mailbox);
 /* KEY_UID_MAP, KEY_MESSAGE, KEY_RENDERED: kind mailbox number */
 struct row_key row_key_uid(enum keyspace_account kind, uint32_t mailbox, uint32_t number);
 /* KEY_EXPUNGED: kind mailbox modseq */
 struct row_key row_key_modseq(enum keyspace_account kind, uint32_t mailbox, uint64_t modseq);
 struct row_key row_key_changed(uint32_t mailbox, uint64_t modseq, uint32_t uid);
+/* KEY_COPYING: kind copy */
+struct row_key row_key_copy(uint64_t copy);
 
-#define ROW_ACCOUNT_SIZE 34
+#define ROW_ACCOUNT_SIZE (42 + 4 * (MAILBOX_SPECIALS - 1))
 #define ROW_MAILBOX_MAX  (64 + MAILBOX_NAME_MAX)
 #define ROW_MESSAGE_SIZE 60
 

@@ -186,3 +186,20 @@ void uidmap_save(struct store_txn *t, uint32_t mailbox, uint32_t group, const st
     }
     row_put(t, &k, row, uidmap_pack(map, row));
 }
+
+struct uidmap *uidmap_edit(struct uidmap_edit *e, uint32_t uid)
+{
+    if (e->loaded && e->group == uidmap_group(uid))
+        return &e->map;
+    uidmap_edit_finish(e);
+    e->group = uidmap_group(uid);
+    e->loaded = uidmap_load(store_txn_view(e->t), e->mailbox, e->group, &e->map);
+    return e->loaded ? &e->map : NULL;
+}
+
+void uidmap_edit_finish(struct uidmap_edit *e)
+{
+    if (e->loaded)
+        uidmap_save(e->t, e->mailbox, e->group, &e->map);
+    e->loaded = false;
+}

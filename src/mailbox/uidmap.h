@@ -22,6 +22,19 @@ static inline uint32_t uidmap_group(uint32_t uid)
 bool uidmap_load(struct store_view *v, uint32_t mailbox, uint32_t group, struct uidmap *map);
 /* Writes the row; deletes it when nothing exists. */
 void uidmap_save(struct store_txn *t, uint32_t mailbox, uint32_t group, const struct uidmap *map);
+
+/* The rows of a mailbox that a mutation changes, one at a time: cheap when UIDs ascend. */
+struct uidmap_edit {
+    struct store_txn *t;
+    uint32_t mailbox, group;
+    bool loaded;
+    struct uidmap map;
+};
+/* The map of this UID, to be changed; written when another group is asked for. NULL: the row is
+ * broken. */
+struct uidmap *uidmap_edit(struct uidmap_edit *e, uint32_t uid);
+void uidmap_edit_finish(struct uidmap_edit *e);
+
 void uidmap_set(struct uidmap *map, uint32_t uid, bool unseen);
 void uidmap_clear(struct uidmap *map, uint32_t uid);
 bool uidmap_has(const struct uidmap *map, uint32_t uid);

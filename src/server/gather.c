@@ -40,19 +40,19 @@ static __attribute__((format(printf, 3, 4))) void problem(
 
 struct service {
     const char *name;
-    bool tls, served, local_only;
+    bool tls, local_only;
 };
 
 static const struct service services[] = {
-    {"smtp", false, true, false},
-    {"submission", false, true, false},
-    {"submissions", true, true, false},
-    {"imap", false, false, false},
-    {"imaps", true, false, false},
-    {"pop3", false, true, false},
-    {"pop3s", true, true, false},
-    {"lmtp", false, true, true},
-    {"metrics", false, true, false},
+    {"smtp", false, false},
+    {"submission", false, false},
+    {"submissions", true, false},
+    {"imap", false, false},
+    {"imaps", true, false},
+    {"pop3", false, false},
+    {"pop3s", true, false},
+    {"lmtp", false, true},
+    {"metrics", false, false},
 };
 
 static const struct config_list *list_of(const struct config *c, size_t i)
@@ -164,11 +164,7 @@ static void visit_addresses(struct gathering *w, struct gather *old, bool open_t
             const struct config_item *item = &list->items[k];
             struct listen_address a;
             char why[256];
-            if (!services[i].served) {
-                if (!open_them)
-                    log_warn("listener ignored", log_text("listener", services[i].name),
-                        log_text("reason", "this version does not serve it yet"));
-            } else if (!listen_parse(slice_str(item->text), &a, why)) {
+            if (!listen_parse(slice_str(item->text), &a, why)) {
                 problem(w, item->line, "listen.%s: %s", services[i].name, why);
             } else if (services[i].local_only && a.addr.ss_family != AF_UNIX) {
                 struct peer p;

@@ -1,6 +1,7 @@
 #include "server/services.h"
 #include "base/metrics.h"
 #include "http/server.h"
+#include "imap/imap.h"
 #include "intake/intake.h"
 #include "pop3/pop3.h"
 #include <stdlib.h>
@@ -11,6 +12,7 @@ struct services {
     struct intake_options intake;
     struct smtp_service mx, lmtp, submission;
     struct pop3_service pop3;
+    struct imap_service imap;
     struct http_service metrics;
     struct store *store;
 };
@@ -76,6 +78,18 @@ struct services *services_create(const struct services_options *options)
         .plaintext_without_tls = c->auth_plaintext_without_tls,
         .connections_per_account = (unsigned)c->limits.connections_per_account,
     };
+    s->imap = (struct imap_service){
+        .hostname = c->hostname.text,
+        .store = options->store,
+        .directory = options->directory,
+        .auth = options->auth,
+        .tmp_dir = options->tmp_dir,
+        .starttls = true,
+        .plaintext_without_tls = c->auth_plaintext_without_tls,
+        .connections_per_account = (unsigned)c->limits.connections_per_account,
+        .message_size = (uint64_t)c->limits.message_size,
+        .idle_interval = c->imap_idle_interval,
+    };
     s->metrics = (struct http_service){.protocol = "metrics", .get = get, .arg = s};
     return s;
 }
@@ -94,6 +108,8 @@ bool services_find(struct services *s, const char *service, struct listener_opti
         {"lmtp", smtp_accept, &s->lmtp},
         {"pop3", pop3_accept, &s->pop3},
         {"pop3s", pop3_accept, &s->pop3},
+        {"imap", imap_accept, &s->imap},
+        {"imaps", imap_accept, &s->imap},
         {"metrics", http_accept, &s->metrics},
     };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)

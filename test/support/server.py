@@ -22,6 +22,8 @@ listen = {
   lmtp = ["unix:%(folder)s/lmtp"]
   pop3 = ["127.0.0.1:0"]
   pop3s = ["127.0.0.1:0"]
+  imap = ["127.0.0.1:0"]
+  imaps = ["127.0.0.1:0"]
   metrics = ["127.0.0.1:0"]
 }
 limits = { connections_per_address = 0 }

@@ -37,6 +37,24 @@ static inline void fixture_close(void)
     store_close(fixture_store);
 }
 
+/* A mutation of the account, awaited. */
+static inline enum outcome fixture_try(store_mutate_fn fn, void *arg)
+{
+    struct store_mutation m = {.partition = mailbox_partition(ACCOUNT), .fn = fn, .arg = arg};
+    return store_mutate(fixture_store, &m, NULL, SOON);
+}
+
+static inline void fixture_mutate(store_mutate_fn fn, void *arg)
+{
+    CHECK(fixture_try(fn, arg) == OUTCOME_DONE);
+}
+
+static inline void fixture_read(store_read_fn fn, void *arg)
+{
+    CHECK(
+        store_read(fixture_store, mailbox_partition(ACCOUNT), fn, arg, NULL, SOON) == OUTCOME_DONE);
+}
+
 static inline enum outcome fixture_append_fn(struct store_txn *t, void *arg)
 {
     struct fixture_append *a = arg;

@@ -9,6 +9,9 @@ static void accounts(void **state)
         .next_mailbox = 7,
         .bytes = UINT64_C(1) << 50,
         .messages = 9,
+        .mailboxes = 10,
+        .subscriptions = 11,
+        .special = {0, 12, 13, 14, 15, 16},
         .removed = true};
     struct mailbox_account b;
     char row[ROW_ACCOUNT_SIZE + 1];
@@ -16,6 +19,8 @@ static void accounts(void **state)
     assert_true(row_unpack_account(slice(row, n), &b));
     assert_true(b.modseq == a.modseq && b.uidvalidity == a.uidvalidity && b.bytes == a.bytes &&
                 b.next_mailbox == 7 && b.messages == 9 && b.removed);
+    assert_true(b.mailboxes == 10 && b.subscriptions == 11);
+    assert_memory_equal(b.special, a.special, sizeof a.special);
     assert_false(row_unpack_account(slice(row, n - 1), &b));
     assert_false(row_unpack_account(slice(row, n + 1), &b));
     row[0] = 2;
@@ -35,7 +40,7 @@ static void mailboxes(void **state)
         .created = -12,
         .special = MAILBOX_ARCHIVE,
         .log_from = 13,
-        .log_rows = 14,
+        .log_ranges = 14,
         .name_n = MAILBOX_NAME_MAX};
     struct mailbox b;
     char row[ROW_MAILBOX_MAX + 8];
@@ -45,7 +50,7 @@ static void mailboxes(void **state)
     assert_true(row_unpack_mailbox(slice(row, n), 3, &b));
     assert_true(b.uidvalidity == 5 && b.uidnext == 6 && b.highestmodseq == 7 && b.messages == 9 &&
                 b.unseen == 10 && b.bytes == 11 && b.created == -12 && b.log_from == 13 &&
-                b.log_rows == 14);
+                b.log_ranges == 14);
     assert_slice(mailbox_name(&b), mailbox_name(&m));
     assert_false(row_unpack_mailbox(slice(row, n + 1), 3, &b)); /* a name of 401 */
     assert_false(row_unpack_mailbox(slice(row, 60), 3, &b));    /* none */

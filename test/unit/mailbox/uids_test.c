@@ -8,18 +8,6 @@
 
 static bool exists[UIDS + 1], unseen[UIDS + 1], gone[UIDS + 1], told[UIDS + 1];
 
-static void mutate(store_mutate_fn fn, void *arg)
-{
-    struct store_mutation m = {.partition = mailbox_partition(ACCOUNT), .fn = fn, .arg = arg};
-    CHECK(store_mutate(fixture_store, &m, NULL, SOON) == OUTCOME_DONE);
-}
-
-static void read_rows(store_read_fn fn, void *arg)
-{
-    CHECK(
-        store_read(fixture_store, mailbox_partition(ACCOUNT), fn, arg, NULL, SOON) == OUTCOME_DONE);
-}
-
 /* The maps of exists[] and unseen[], without messages. */
 static enum outcome maps_fn(struct store_txn *t, void *arg)
 {
@@ -73,7 +61,7 @@ static void compare_uids(size_t room)
     struct look l = {.read = {.mailbox = MAILBOX_INBOX, .from = 1, .ranges = ranges, .room = room}};
     uint32_t at = 1;
     do {
-        read_rows(uids_fn, &l);
+        fixture_read(uids_fn, &l);
         CHECK(l.ok && l.read.n <= room);
         uint32_t first = l.read.from;
         while (first <= UIDS && !(exists[first] && unseen[first]))
@@ -105,7 +93,7 @@ static void maps(void *arg)
             exists[uid] = round && (round == 1 || on);
             unseen[uid] = exists[uid] && round % 3 && random_below(50) == 0;
         }
-        mutate(maps_fn, NULL);
+        fixture_mutate(maps_fn, NULL);
         compare_uids(2);
         compare_uids(7);
         compare_uids(UIDS);
@@ -153,13 +141,13 @@ static void many(void *arg)
     static struct mailbox_uids ranges[MANY + 1];
     struct mailbox_uids all = {1, UINT32_MAX};
     fixture_open();
-    mutate(many_fn, NULL);
+    fixture_mutate(many_fn, NULL);
     struct look l = {
         .read = {.mailbox = MAILBOX_INBOX, .from = 1, .ranges = ranges, .room = MANY + 1}};
-    read_rows(uids_fn, &l);
+    fixture_read(uids_fn, &l);
     CHECK(l.ok && l.read.n == UIDS_GROUPS_MAX && l.read.next == UIDS_GROUPS_MAX * UIDMAP_UIDS);
     l.read.from = l.read.next;
-    read_rows(uids_fn, &l);
+    fixture_read(uids_fn, &l);
     CHECK(l.ok && l.read.n == 1 && !l.read.next);
     struct mailbox_vanished r = {.mailbox = MAILBOX_INBOX,
         .since = 5,
@@ -167,10 +155,10 @@ static void many(void *arg)
         .known_n = 1,
         .ranges = ranges,
         .room = MANY + 1};
-    read_rows(vanished_fn, &r);
+    fixture_read(vanished_fn, &r);
     CHECK(r.more && r.n == UIDS_GROUPS_MAX && ranges[0].first == 1 && ranges[0].last == 4);
     r.from = r.next;
-    read_rows(vanished_fn, &r);
+    fixture_read(vanished_fn, &r);
     CHECK(!r.more && r.n == 2 && ranges[1].last == MANY * UIDMAP_UIDS - 1);
     fixture_close();
 }
@@ -196,7 +184,7 @@ static unsigned ask(uint64_t since, size_t known_n, size_t room)
     unsigned calls = 0;
     memset(told, 0, sizeof told);
     do {
-        read_rows(vanished_fn, &r);
+        fixture_read(vanished_fn, &r);
         CHECK(r.n <= room && (r.n || !r.more));
         for (size_t i = 0; i < r.n; i++)
             for (uint32_t uid = ranges[i].first; uid <= ranges[i].last; uid++) {
@@ -245,7 +233,7 @@ static void expunge_some(unsigned odds)
             exists[uid] = false;
             gone[uid] = true;
         }
-    mutate(log_fn, uids);
+    fixture_mutate(log_fn, uids);
 }
 
 static size_t know(unsigned odds)
@@ -279,7 +267,7 @@ static void vanished(void *arg)
     }
     expunge_some(6);
     memset(gone, 0, sizeof gone);
-    mutate(highest_fn, &h);
+    fixture_mutate(highest_fn, &h);
     uint64_t since = h.modseq;
     CHECK(ask(since, know(3), 2) == 1);
     for (int i = 0; i < 6; i++)
@@ -287,7 +275,7 @@ static void vanished(void *arg)
     for (int i = 0; i < 20; i++) {
         size_t n = know(1 + (unsigned)random_below(20));
         h.log_from = i % 2 ? since + 1 : since; /* odd rounds: the log does not reach back */
-        mutate(highest_fn, &h);
+        fixture_mutate(highest_fn, &h);
         ask(since, n, 1 + random_below(40));
         for (uint32_t uid = 1; uid <= UIDS; uid++) {
             bool lost = uid <= MESSAGES && (i % 2 ? !exists[uid] : gone[uid]);
@@ -316,23 +304,23 @@ static void pruned(void *arg)
     fixture_open();
     for (uint32_t uid = 1; uid <= 6; uid++)
         CHECK(fixture_append(MAILBOX_INBOX, S("x"), 0) == uid);
-    mutate(highest_fn, &h);
+    fixture_mutate(highest_fn, &h);
     uint32_t first[] = {1, 2}, second[] = {2, 4, 6};
-    mutate(log_fn, first);
-    mutate(log_fn, second);
+    fixture_mutate(log_fn, first);
+    fixture_mutate(log_fn, second);
     struct mailbox_vanished r = {.mailbox = MAILBOX_INBOX,
         .since = h.modseq,
         .known = &all,
         .known_n = 1,
         .ranges = ranges,
         .room = 2};
-    read_rows(vanished_fn, &r);
+    fixture_read(vanished_fn, &r);
     CHECK(r.more && !r.next.complement && r.n == 2 && ranges[0].first == 2 && ranges[1].first == 4);
     h.log_from = r.next.modseq;
-    mutate(highest_fn, &h);
+    fixture_mutate(highest_fn, &h);
     r.from = r.next;
     r.room = 9;
-    read_rows(vanished_fn, &r);
+    fixture_read(vanished_fn, &r);
     CHECK(!r.more && r.n == 3 && ranges[0].first == 2 && ranges[2].first == 6);
     fixture_close();
 }
@@ -380,9 +368,9 @@ static void broken(void *arg)
     struct highest h = {0};
     fixture_open();
     CHECK(fixture_append(MAILBOX_INBOX, S("x"), 0) == 1);
-    mutate(highest_fn, &h);
-    mutate(broken_fn, &h.modseq);
-    read_rows(broken_read_fn, &h);
+    fixture_mutate(highest_fn, &h);
+    fixture_mutate(broken_fn, &h.modseq);
+    fixture_read(broken_read_fn, &h);
     fixture_close();
 }
 
@@ -418,14 +406,14 @@ static void small(void *arg)
     fixture_open();
     fixture_append(MAILBOX_INBOX, S("x"), 0);
     fixture_append(MAILBOX_INBOX, S("x"), 0);
-    mutate(keywords_fn, NULL);
-    read_rows(names_fn, NULL);
-    read_rows(recent_fn, &from);
+    fixture_mutate(keywords_fn, NULL);
+    fixture_read(names_fn, NULL);
+    fixture_read(recent_fn, &from);
     mailbox_post_recent(fixture_store, ACCOUNT, MAILBOX_INBOX, 9); /* no further than UIDNEXT */
     from = 3;
-    read_rows(recent_fn, &from);
+    fixture_read(recent_fn, &from);
     mailbox_post_recent(fixture_store, ACCOUNT, MAILBOX_INBOX, 2); /* never back */
-    read_rows(recent_fn, &from);
+    fixture_read(recent_fn, &from);
     CHECK(fixture_faults(false) == 0);
     fixture_close();
 }
