@@ -330,6 +330,9 @@ void imap_journal_closed(const struct imap_session *s, enum conn_end why);
 void imap_journal_fault(const struct imap_session *s, const char *event, enum outcome o);
 
 /* append.c */
+bool imap_append_offered(const struct imap_talk *t, struct buffer *words);
+/* Is this the beginning of an APPEND? */
+bool imap_append_begins(struct slice text);
 /* A literal of a command that begins with APPEND was announced. True: it is the message and is
  * streamed; false: an ordinary literal. When the command must be refused, the reply was given and
  * the frame refuses the literal (*refused). */
