@@ -12,7 +12,7 @@ struct look {
     bool used, leftovers;
 };
 
-/* Removed mailboxes and copies under way are the last kinds of a partition. */
+/* Removed mailboxes and copies under way follow each other. */
 static void look_fn(struct store_view *v, void *arg)
 {
     static const char removed[] = {KEY_REMOVED};
@@ -22,7 +22,7 @@ static void look_fn(struct store_view *v, void *arg)
     struct slice key, row;
     look->used = mailbox_read_account(v, &a) && !a.removed;
     store_seek(v, slice(removed, 1), &c);
-    look->leftovers = store_next(&c, &key, &row);
+    look->leftovers = store_next(&c, &key, &row) && key.p[0] <= KEY_COPYING;
 }
 
 TASK_FN

@@ -110,7 +110,8 @@ static void leftover_fn(struct store_view *v, void *arg)
     struct store_cursor c;
     struct slice key, row;
     store_seek(v, slice(l->from, sizeof l->from), &c);
-    for (l->found = false; !l->found && store_next(&c, &key, &row);) {
+    l->found = false;
+    while (!l->found && store_next(&c, &key, &row) && key.p[0] <= KEY_COPYING) {
         l->copy = key.p[0] == KEY_COPYING;
         l->found = key.n == (l->copy ? 9 : 5);
         if (l->found && l->copy)
