@@ -38,10 +38,11 @@ struct mailbox_copied {
 };
 struct mailbox_transfer {
     uint32_t from, to;    /* mailboxes; the same one is allowed for a copy, and for a move */
-    const uint32_t *uids; /* ascending, any number; absent ones are passed over */
+    const uint32_t *uids; /* ascending, any number; absent ones are passed over, and what comes
+                             into the mailbox behind the start */
     size_t n;
     bool move;
-    uint64_t quota; /* for copies */
+    uint64_t quota; /* for copies; bytes of the account, 0: none */
     /* out */
     struct mailbox_copied *pairs; /* room for n, the caller's; in order of `from`; `to` ascends */
     size_t copied;
@@ -49,19 +50,31 @@ struct mailbox_transfer {
     uint64_t modseq;      /* move: of the last expunge; 0: none */
     enum mailbox_refusal refusal;
 };
-/* After a move that was not DONE, `copied` tells how many are at their new place. Flags, keywords
- * (by name), INTERNALDATE, blob and THREADID go along; SAVEDATE is now. */
+/* After a move that was not DONE, `copied` tells how many are surely at their new place. A copy
+ * that was REFUSED or FAILED leaves nothing (mailbox_sweep, when it cannot be undone at once); one
+ * that is UNKNOWN has left all or nothing. Flags, keywords (by name, while there is room),
+ * INTERNALDATE, blob and THREADID go along, with a move the rendering too; SAVEDATE is now.
+ * REFUSED: ABSENT is `to`; GONE is `from`, or the account; QUOTA; LIMIT: the UIDs of `to` are used
+ * up. */
 TASK_FN
 enum outcome mailbox_transfer(
     struct store *s, uint64_t account, struct mailbox_transfer *t, deadline until);
 
+/* Moves all messages that are there when it begins (RENAME INBOX). moved may be NULL. */
+TASK_FN
+enum outcome mailbox_move_all(
+    struct store *s, uint64_t account, uint32_t from, uint32_t to, uint64_t *moved, deadline until);
+
 /* ---- the cache of renderings ---- */
+
+#define MAILBOX_RENDERINGS 64 /* in one mailbox_keep_rendered */
 
 struct mailbox_rendering {
     uint32_t uid;
     struct slice row;
 };
-/* Keeps renderings of messages that are still there. n at most 64. */
+/* Keeps renderings of messages that are still there; what is empty or over MAILBOX_RENDERED_MAX is
+ * passed over. REFUSED: no such mailbox. */
 TASK_FN
 enum outcome mailbox_keep_rendered(struct store *s, uint64_t account, uint32_t mailbox,
     const struct mailbox_rendering *list, size_t n, deadline until);
