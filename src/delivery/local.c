@@ -25,6 +25,7 @@ static enum outcome apply_fn(struct store_txn *t, void *arg)
         .flags = a->plan.flags,
         .date = a->message->now / 1000000,
         .now = a->message->now / 1000000,
+        .rendered = a->message->rendered,
     };
     enum outcome o = mailbox_append(t, &append);
     if (o == OUTCOME_DONE) {

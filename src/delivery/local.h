@@ -23,9 +23,10 @@ struct delivery_recipient {
 };
 
 struct delivery_message {
-    struct slice head;  /* trace headers, before the body; at most 64 KiB */
-    struct spool *body; /* complete */
-    int64_t now;        /* wall, us: becomes INTERNALDATE */
+    struct slice head;     /* trace headers, before the body; at most 64 KiB */
+    struct spool *body;    /* complete */
+    int64_t now;           /* wall, us: becomes INTERNALDATE */
+    struct slice rendered; /* for mailbox_append; may be empty */
     /* out */
     store_blob_id blob;
     uint64_t size;

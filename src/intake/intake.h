@@ -33,6 +33,9 @@ struct intake_options {
     struct auth *auth;                /* of submission */
     unsigned connections_per_account; /* of submission: auth_place_take; 0: no limit */
     bool starttls;
+    /* NULL, or makes what lists of messages show (mailbox_append.rendered) of a message that is
+     * whole in memory. False: nothing is kept. */
+    bool (*render)(struct slice head, struct slice body, struct buffer *row);
 };
 
 /* Fills in a service for listeners. options and what they point at outlive its sessions. */

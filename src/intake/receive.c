@@ -54,14 +54,26 @@ static enum outcome store(
     return o;
 }
 
+/* Nothing for what is not whole in memory: it is rendered when somebody asks. */
+static void render(struct intake_session *t, struct slice head, struct buffer *row)
+{
+    buffer_init(row, MAILBOX_RENDERED_MAX);
+    if (t->options->render && spool_in_memory(t->spool))
+        t->options->render(head, spool_head(t->spool), row);
+}
+
 TASK_FN
 static enum outcome deliver(struct intake_session *t, struct slice head, int64_t now)
 {
     struct delivery_recipient few[FEW], *list = few;
     struct delivery_message m = {.head = head, .body = t->spool, .now = now};
+    struct buffer rendered;
     if (t->account_n > FEW && !(list = calloc(t->account_n, sizeof *list)))
         return OUTCOME_FAILED;
+    render(t, head, &rendered);
+    m.rendered = buffer_slice(&rendered);
     enum outcome o = store(t, &m, list);
+    buffer_finish(&rendered);
     if (list != few)
         free(list);
     return o;

@@ -67,6 +67,7 @@ struct services *services_create(const struct services_options *options)
         .auth = options->auth,
         .connections_per_account = (unsigned)c->limits.connections_per_account,
         .starttls = true,
+        .render = imap_render,
     };
     intake_mx(&s->intake, &s->mx);
     intake_lmtp(&s->intake, &s->lmtp);
