@@ -29,11 +29,14 @@ void imap_dispatch_before(struct imap_preauth *s)
     arena_reset(&arena);
 }
 
-/* RFC 9051 §7: what happened meanwhile is told before the tagged reply. */
+/* RFC 9051 §7: what happened meanwhile is told before the tagged reply; expunges only where numbers
+ * may change (§7.5.1). */
 TASK_FN
 static void carry_out(struct imap_session *s, struct imap_command *c)
 {
     c->row->after(s, c);
+    if (!c->row->no_sync && !c->later)
+        imap_sync(s, c->row->sync_point || c->uid);
 }
 
 void imap_dispatch_after(struct imap_session *s)

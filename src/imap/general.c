@@ -138,23 +138,9 @@ void imap_logout_after(struct imap_session *s, struct imap_command *c)
 
 /* ---- ENABLE (RFC 5161) ---- */
 
-/* Turns on what the word names. False: nothing of that kind here, which is no error. */
-static bool enable(struct imap_session *s, struct slice word)
-{
-    if (!imap_table_supports(word))
-        return false;
-    if (slice_eq_nocase(word, S("CONDSTORE")))
-        return s->condstore = true;
-    if (slice_eq_nocase(word, S("QRESYNC"))) /* RFC 7162 §3.2.3 */
-        return s->condstore = s->qresync = true;
-    return false;
-}
-
 void imap_enable(struct imap_session *s, struct imap_command *c)
 {
-    static const struct {
-        struct slice word;
-    } known[] = {{{"CONDSTORE", 9}}, {{"QRESYNC", 7}}};
+    static const struct slice known[] = {{"CONDSTORE", 9}, {"QRESYNC", 7}};
     bool asked[2] = {false, false};
     struct slice word;
     do {
@@ -163,13 +149,16 @@ void imap_enable(struct imap_session *s, struct imap_command *c)
             return;
         }
         for (int i = 0; i < 2; i++)
-            asked[i] |= slice_eq_nocase(word, known[i].word);
+            asked[i] |= slice_eq_nocase(word, known[i]);
     } while (!imap_lex_end(&c->lex));
     imap_put(&s->talk, S("* ENABLED"));
     for (int i = 0; i < 2; i++)
-        if (asked[i] && enable(s, known[i].word)) {
+        if (asked[i]) {
             imap_put(&s->talk, S(" "));
-            imap_put(&s->talk, known[i].word);
+            imap_put(&s->talk, known[i]);
         }
     imap_put(&s->talk, S("\r\n"));
+    if (asked[0] || asked[1])
+        imap_sync_condstore(s);
+    s->qresync = s->qresync || asked[1]; /* RFC 7162 §3.2.3 */
 }

@@ -15,7 +15,10 @@ static enum conn_next feed(struct conn *c, struct slice in, bool eof, size_t *us
 TASK_FN
 static void complete(struct imap_session *s)
 {
-    if (s->talk.found == IMAP_FRAMED_COMMAND)
+    bool whole = s->talk.found == IMAP_FRAMED_COMMAND;
+    if (s->idle && s->talk.found != IMAP_FRAMED_FLOOD)
+        imap_idle_line(s, whole ? s->talk.frame.text : S(""));
+    else if (whole)
         imap_dispatch_after(s);
     else
         imap_talk_thrown(&s->talk);
@@ -37,6 +40,8 @@ static void run(struct conn *c, enum conn_event event)
         imap_talk_bye(&s->talk, "", "Nothing was heard for too long");
         break;
     case CONN_WOKEN:
+        imap_idle_woken(s);
+        break;
     case CONN_OPENED:
     case CONN_SECURED:
         break;
@@ -45,6 +50,8 @@ static void run(struct conn *c, enum conn_event event)
 
 static void destroy(struct imap_session *s)
 {
+    imap_idle_forget(s);
+    imap_select_leave(s);
     imap_frame_finish(&s->talk.frame);
     auth_place_give(&s->place);
     free(s->address);

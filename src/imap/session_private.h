@@ -94,8 +94,6 @@ struct imap_capability {
 };
 /* "IMAP4rev1 SASL-IR ...", for CAPABILITY and the response code. */
 void imap_table_capabilities(const struct imap_talk *t, enum imap_when state, struct buffer *words);
-/* Is this word (any case, without what is appended) one of them? */
-bool imap_table_supports(struct slice word);
 
 /* ---- talking ---- */
 
@@ -181,7 +179,8 @@ struct imap_selected {
     bool gone;                    /* the mailbox was removed meanwhile */
     bool delayed;                 /* expunges wait for a sync point */
     uint32_t uidnext;             /* the view knows all below */
-    uint32_t recent_from, recent; /* UIDs from here on are \Recent here; how many are in the view */
+    uint32_t recent_from, recent; /* UIDs from here on are \Recent here; how many were told */
+    uint32_t claimed;             /* UIDs from here on may become \Recent elsewhere too */
     uint64_t seen, expunged;
     uint64_t keywords; /* bits that FLAGS told */
     struct view view;
@@ -209,6 +208,10 @@ struct imap_session {
 static inline struct store *imap_store(const struct imap_session *s)
 {
     return s->talk.service->store;
+}
+static inline uint64_t imap_message_size(const struct imap_service *service)
+{
+    return service->message_size ? service->message_size : UINT64_C(50) * 1024 * 1024;
 }
 static inline deadline imap_soon(void)
 {
@@ -328,6 +331,11 @@ void imap_journal_preauth_closed(const struct imap_preauth *s, enum conn_end why
 void imap_journal_closed(const struct imap_session *s, enum conn_end why);
 /* Something of the store did not work. */
 void imap_journal_fault(const struct imap_session *s, const char *event, enum outcome o);
+
+/* names.c */
+/* The account's quota as of now; 0: none. False: the directory does not answer. */
+TASK_FN
+bool imap_names_quota(struct imap_session *s, uint64_t *quota);
 
 /* append.c */
 bool imap_append_offered(const struct imap_talk *t, struct buffer *words);

@@ -13,6 +13,14 @@ static const struct imap_row rows[] = {
     {"AUTHENTICATE", IMAP_BEFORE, false, false, true, imap_authenticate, NULL},
     {"ENABLE", IMAP_LOGGED_IN, false, true, false, NULL, imap_enable},
     {"CHECK", IMAP_SELECTED, false, true, false, NULL, imap_noop},
+    {"SELECT", IMAP_LOGGED_IN, false, true, false, NULL, imap_select},
+    {"EXAMINE", IMAP_LOGGED_IN, false, true, false, NULL, imap_examine},
+    {"CLOSE", IMAP_SELECTED, false, false, true, NULL, imap_close},
+    {"UNSELECT", IMAP_SELECTED, false, false, true, NULL, imap_unselect},
+    {"STATUS", IMAP_LOGGED_IN, false, true, false, NULL, imap_status},
+    {"IDLE", IMAP_LOGGED_IN, false, false, true, NULL, imap_idle},
+    {"STORE", IMAP_SELECTED, true, false, false, NULL, imap_store_flags},
+    {"EXPUNGE", IMAP_SELECTED, true, true, false, NULL, imap_expunge},
 };
 
 static const struct imap_capability words[] = {
@@ -24,6 +32,12 @@ static const struct imap_capability words[] = {
     {"LOGINDISABLED", IMAP_BEFORE, imap_login_disabled},
     {"AUTH=", IMAP_BEFORE, imap_login_mechanisms},
     {"ENABLE", IMAP_ALWAYS, NULL},
+    {"IDLE", IMAP_ALWAYS, NULL},
+    {"UNSELECT", IMAP_ALWAYS, NULL},
+    {"UIDPLUS", IMAP_ALWAYS, NULL},
+    {"CONDSTORE", IMAP_ALWAYS, NULL},
+    {"QRESYNC", IMAP_ALWAYS, NULL},
+    {"STATUS=SIZE", IMAP_ALWAYS, NULL},
 };
 /* clang-format on */
 
@@ -46,12 +60,4 @@ void imap_table_capabilities(const struct imap_talk *t, enum imap_when state, st
         if (words[i].offered && !words[i].offered(t, to))
             to->n = before;
     }
-}
-
-bool imap_table_supports(struct slice word)
-{
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (slice_eq_nocase(word, slice_str(words[i].word)))
-            return true;
-    return false;
 }
