@@ -15,8 +15,7 @@
 void export_problem(struct export *e, const char *what, const char *why, bool skipped)
 {
     e->skipped += skipped;
-    progress_clear(&e->progress);
-    fprintf(stderr, "barid: %s: %s\n", what, why);
+    progress_say(&e->progress, what, why);
     if (json_array_size(e->problems) < PROBLEMS)
         json_array_append_new(e->problems, json_pack("{s:s, s:s}", "file", what, "reason", why));
 }

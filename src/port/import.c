@@ -13,17 +13,6 @@
 
 /* ---- reports ---- */
 
-static void tell(struct import *i, const char *what, const char *why)
-{
-    char line[1024];
-    snprintf(line, sizeof line, "%s: %s", what, why);
-    for (char *c = line; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
-    progress_clear(&i->progress);
-    fprintf(stderr, "barid: %s\n", line);
-}
-
 /* File names need not be UTF-8. */
 static json_t *json_of(const char *text)
 {
@@ -41,7 +30,7 @@ static json_t *json_of(const char *text)
 
 void import_note(struct import *i, const char *what, const char *why)
 {
-    tell(i, what, why);
+    progress_say(&i->progress, what, why);
     if (json_array_size(i->problems) < IMPORT_PROBLEMS)
         json_array_append_new(
             i->problems, json_pack("{s:o, s:o}", "file", json_of(what), "reason", json_of(why)));

@@ -1,5 +1,6 @@
 #include "port/progress.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 #include <stdio.h>
 #include <unistd.h>
 
@@ -46,4 +47,25 @@ void progress_clear(struct progress *p)
 {
     if (p->shown)
         fputs("\r\033[K", stderr);
+}
+
+static void put_clean(struct slice text)
+{
+    while (text.n) {
+        char bytes[4];
+        uint32_t code = utf8_take(&text);
+        bool bad = code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0xfffd;
+        size_t n = utf8_put(bad ? '?' : code, bytes);
+        fwrite(bytes, 1, n, stderr);
+    }
+}
+
+void progress_say(struct progress *p, const char *what, const char *why)
+{
+    progress_clear(p);
+    fputs("barid: ", stderr);
+    put_clean(slice_str(what));
+    fputs(": ", stderr);
+    put_clean(slice_str(why));
+    fputc('\n', stderr);
 }

@@ -12,5 +12,7 @@ struct progress {
 
 void progress_start(struct progress *p, uint64_t total);
 void progress_add(struct progress *p, uint64_t bytes, uint64_t messages);
+/* A line on stderr, "barid: WHAT: WHY"; what a stranger chose shall not move the cursor. */
+void progress_say(struct progress *p, const char *what, const char *why);
 /* Takes the bar away, before a line is written and at the end. */
 void progress_clear(struct progress *p);
