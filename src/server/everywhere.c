@@ -66,7 +66,7 @@ TASK_FN
 void everywhere_on(unsigned reactor, void (*fn)(void *arg), void *arg)
 {
     struct round round = {0};
-    struct call call = {0};
+    struct call call = {.fn = fn};
     event_init(&round.all);
     prepare(&call, &round, fn, arg);
     reactor_send(runtime_reactor(reactor), &call.remote);

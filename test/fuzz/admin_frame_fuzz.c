@@ -27,5 +27,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         json_decref(value);
         in = slice_from(in, used);
     }
+    in = slice(data, n);
+    for (struct slice raw; frame_next(in, &used, &value, &raw) == FRAME_OK;) {
+        if (used < FRAME_HEAD || used > in.n || raw.n > FRAME_RAW_MAX ||
+            (!value && raw.n + FRAME_HEAD != used))
+            abort();
+        json_decref(value);
+        in = slice_from(in, used);
+    }
     return 0;
 }

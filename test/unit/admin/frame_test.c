@@ -124,6 +124,26 @@ static void garbage(void **state)
     assert_int_equal(frame_read(S("\0\0\0\0rest"), &used, &value), FRAME_BAD);
 }
 
+static void raw_frames(void **state)
+{
+    static char bytes[FRAME_HEAD + FRAME_RAW_MAX + 1];
+    struct slice raw, one = S("\x80\0\0\3abc\0\0\0\2{}");
+    for (size_t n = 0; n < 7; n++)
+        assert_int_equal(frame_next(slice_sub(one, 0, n), &used, &value, &raw), FRAME_MORE);
+    assert_int_equal(frame_next(one, &used, &value, &raw), FRAME_OK);
+    assert_true(used == 7 && !value);
+    assert_slice(raw, S("abc"));
+    assert_int_equal(frame_next(slice_from(one, 7), &used, &value, &raw), FRAME_OK);
+    assert_true(used == 6 && json_is_object(value) && !raw.n);
+    json_decref(value);
+    assert_int_equal(frame_read(one, &used, &value), FRAME_BAD); /* where none may come */
+    frame_raw_head(FRAME_RAW_MAX, bytes);
+    assert_int_equal(frame_next(slice(bytes, sizeof bytes), &used, &value, &raw), FRAME_OK);
+    assert_int_equal(raw.n, FRAME_RAW_MAX);
+    frame_raw_head(FRAME_RAW_MAX + 1, bytes);
+    assert_int_equal(frame_next(slice(bytes, FRAME_HEAD), &used, &value, &raw), FRAME_BAD);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,6 +152,7 @@ int main(void)
         cmocka_unit_test(depth),
         cmocka_unit_test(brackets_in_texts_are_no_depth),
         cmocka_unit_test(garbage),
+        cmocka_unit_test(raw_frames),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
