@@ -5,17 +5,57 @@
 
 METRIC(active, METRIC_GAUGE, "barid_imap_sessions", "", "IMAP sessions that are logged in")
 
+/* ---- input ---- */
+
+/* The message of APPEND goes into a spool; while IDLE lasts a literal can only be wrong. */
+static bool decide(struct imap_talk *t)
+{
+    const struct imap_session *s = (const struct imap_session *)t;
+    return s->idle || imap_append_begins(t->frame.text);
+}
+
+static bool sink(struct imap_talk *t, struct slice bytes)
+{
+    return imap_append_feed((struct imap_session *)t, bytes);
+}
+
 static enum conn_next feed(struct conn *c, struct slice in, bool eof, size_t *used)
 {
+    static const struct imap_literals literals = {decide, sink};
     struct imap_session *s = conn_session(c);
     s->talk.conn = c;
-    return imap_talk_feed(&s->talk, NULL, in, eof, used);
+    return imap_talk_feed(&s->talk, &literals, in, eof, used);
+}
+
+TASK_FN
+static void literal(struct imap_session *s)
+{
+    struct imap_frame *f = &s->talk.frame;
+    bool refused = true;
+    if (s->idle) {
+        imap_idle_line(s, f->text);
+    } else if (imap_append_begin(s, f->text, &refused)) {
+        if (f->literal_sync)
+            imap_put(&s->talk, S("+ Send the message\r\n"));
+        imap_frame_stream(f);
+        return;
+    }
+    if (refused) {
+        imap_frame_refuse(f);
+        conn_set_rate(s->talk.conn, 0);
+    } else {
+        imap_talk_take(&s->talk);
+    }
 }
 
 TASK_FN
 static void complete(struct imap_session *s)
 {
-    bool whole = s->talk.found == IMAP_FRAMED_COMMAND;
+    bool uploading = s->upload, whole = s->talk.found == IMAP_FRAMED_COMMAND;
+    if (s->talk.found == IMAP_FRAMED_LITERAL) {
+        literal(s);
+        return;
+    }
     if (s->idle && s->talk.found != IMAP_FRAMED_FLOOD)
         imap_idle_line(s, whole ? s->talk.frame.text : S(""));
     else if (whole)
@@ -23,6 +63,10 @@ static void complete(struct imap_session *s)
     else
         imap_talk_thrown(&s->talk);
     imap_frame_reset(&s->talk.frame);
+    if (uploading) {
+        imap_append_forget(s);
+        conn_set_rate(s->talk.conn, 0);
+    }
 }
 
 static void run(struct conn *c, enum conn_event event)
@@ -37,7 +81,8 @@ static void run(struct conn *c, enum conn_event event)
         imap_talk_bye(&s->talk, "UNAVAILABLE", "The server ends this connection");
         break;
     case CONN_TIMED_OUT:
-        imap_talk_bye(&s->talk, "", "Nothing was heard for too long");
+        imap_talk_bye(&s->talk, "",
+            s->upload ? "The message comes too slowly" : "Nothing was heard for too long");
         break;
     case CONN_WOKEN:
         imap_idle_woken(s);
@@ -51,6 +96,7 @@ static void run(struct conn *c, enum conn_event event)
 static void destroy(struct imap_session *s)
 {
     imap_idle_forget(s);
+    imap_append_forget(s);
     imap_select_leave(s);
     imap_frame_finish(&s->talk.frame);
     auth_place_give(&s->place);

@@ -19,6 +19,7 @@ static const struct imap_row rows[] = {
     {"UNSELECT", IMAP_SELECTED, false, false, true, NULL, imap_unselect},
     {"STATUS", IMAP_LOGGED_IN, false, true, false, NULL, imap_status},
     {"IDLE", IMAP_LOGGED_IN, false, false, true, NULL, imap_idle},
+    {"APPEND", IMAP_LOGGED_IN, false, true, false, NULL, imap_append},
     {"STORE", IMAP_SELECTED, true, false, false, NULL, imap_store_flags},
     {"EXPUNGE", IMAP_SELECTED, true, true, false, NULL, imap_expunge},
 };
@@ -38,6 +39,7 @@ static const struct imap_capability words[] = {
     {"CONDSTORE", IMAP_ALWAYS, NULL},
     {"QRESYNC", IMAP_ALWAYS, NULL},
     {"STATUS=SIZE", IMAP_ALWAYS, NULL},
+    {"APPENDLIMIT=", IMAP_ALWAYS, imap_append_offered},
 };
 /* clang-format on */
 
