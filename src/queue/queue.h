@@ -17,7 +17,18 @@
 
 #define QUEUE_ADDRESS_MAX 400
 #define QUEUE_REPLY_MAX   512 /* of a remote's words that are kept */
-#define QUEUE_ROUTE_MAX   260
+#define QUEUE_ROUTE_MAX   260 /* holds no NUL */
+#define QUEUE_ORCPT_MAX   500 /* RFC 3461 §4.2 */
+#define QUEUE_ENVID_MAX   100 /* RFC 3461 §4.4 */
+#define QUEUE_REMOTE_MAX  320
+#define QUEUE_TRACE_MAX   32
+#define QUEUE_PUT_MAX     1000 /* recipients of one message */
+#define QUEUE_ITEM_MAX    100  /* entries of one transaction */
+
+/* Defaults; each can be given with the message. */
+#define QUEUE_RETRY_FOR    (5 * INT64_C(86400)) /* s, then an entry fails */
+#define QUEUE_NOTICE_AFTER (4 * INT64_C(3600))  /* s, then the sender is told of the delay */
+#define QUEUE_ENTRIES_MAX  UINT64_C(10000000)
 
 struct queue;
 
@@ -48,7 +59,8 @@ struct queue_message {
     int64_t created;    /* wall s */
     int64_t hold_until; /* FUTURERELEASE (RFC 4865); 0 */
     int64_t deliver_by; /* wall s; 0 */
-    int64_t expires;    /* wall s: then its entries fail */
+    int64_t expires;    /* wall s: then its entries fail; 0 at queue_put: QUEUE_RETRY_FOR after
+                           created or hold_until, or deliver_by when that is to return it */
     uint32_t flags;
     int8_t priority;     /* MT-PRIORITY (RFC 6710), -9 to 9 */
     uint32_t entries;    /* left */
@@ -87,13 +99,17 @@ struct queue_recipient {
 struct queue_new {
     struct queue_message message; /* id is chosen inside, entries is the number of recipients */
     const struct queue_recipient *recipients;
-    size_t n; /* at most 1,000 */
+    size_t n;             /* 1 to QUEUE_PUT_MAX */
+    int64_t notice_after; /* s; 0: QUEUE_NOTICE_AFTER */
 };
+/* The one partition that the queue is in; q may be NULL. */
 store_partition queue_partition(const struct queue *q);
-/* Retains the blob. REFUSED: the queue is full (its maximum of entries or bytes). */
+/* Retains the blob, sets id, entries and expires of the message. REFUSED: the queue is full (its
+ * maximum of entries), or an address, route or the number of recipients is over its limit; what is
+ * over its limit of envid, orcpt and trace is left out. */
 enum outcome queue_put(struct store_txn *t, struct queue_new *new);
-/* After the mutation is durable: routes are looked at now. Any reactor. */
-void queue_wake(struct queue *q, const struct queue_recipient *recipients, size_t n, int64_t next);
+/* After the mutation is durable: its routes are looked at now, or at hold_until. Any reactor. */
+void queue_wake(struct queue *q, const struct queue_new *new);
 
 /* 11 letters and digits, and back; false: none. */
 void queue_id_text(uint64_t id, char out[16]);

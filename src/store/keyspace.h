@@ -23,7 +23,13 @@
  *   [4] <8> account            account row: address, name, quota, flags, credentials
  *   [5] <8> account            removed, its partition is still to be emptied
  *
- * queue (kind 2)                                                   queue/ (later)
+ * queue (kind 2, number 0)                                         queue/
+ *   [1]                        header: entries, messages, bytes, their maxima, last id
+ *   [2] <8> message            message row
+ *   [2] <8> message <4> index  entry row: one recipient
+ *   [3] route 0 <8> account <8> next <8> message <4> index  waiting: due at next
+ *   [4] <8> time <8> message <4> index  waiting: delay notice or expiry
+ *   [5] route                  cannot be reached: since when, until when, why
  *
  * account (kind 3, number = account id)                            mailbox/
  *   [1]                        account header: MODSEQ, last UIDVALIDITY, next mailbox id, bytes and
@@ -41,7 +47,8 @@
  *   [12] <8> copy              a copy under way: who copies, what was copied so far
  *   [32] <16> identity         imported: when, and where to
  *
- * The layouts of the values stand with the code that packs them: directory/row.c, mailbox/row.c. */
+ * The layouts of the values stand with the code that packs them: directory/row.c, mailbox/row.c,
+ * queue/row.c. */
 /* clang-format on */
 #pragma once
 #include "base/pack.h"
@@ -59,6 +66,13 @@ enum keyspace_directory {
     KEY_ADDRESS,
     KEY_ACCOUNT,
     KEY_PURGE, /* <8> account: removed, its partition is still to be emptied */
+};
+enum keyspace_queue {
+    KEY_QUEUE_HEADER = 1,
+    KEY_QUEUE_MESSAGE, /* and, behind it, its entries */
+    KEY_QUEUE_DUE,
+    KEY_QUEUE_DEADLINE,
+    KEY_QUEUE_ROUTE,
 };
 enum keyspace_account {
     KEY_HEADER = 1,
