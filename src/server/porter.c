@@ -188,7 +188,10 @@ static enum conn_next feed(struct conn *c, struct slice in, bool eof, size_t *us
         size_t n;
         enum frame_answer got = frame_next(slice_from(in, *used), &n, &value, &raw);
         if (got == FRAME_MORE)
-            return !eof ? CONN_MORE : p->out ? hold(p) : CONN_CLOSE;
+            return !eof                       ? CONN_MORE
+                   : p->out                   ? hold(p)
+                   : list_empty(&p->finished) ? CONN_CLOSE
+                                              : CONN_RUN;
         if (value && must_wait(p, value)) {
             json_decref(value);
             return hold(p);
@@ -255,6 +258,8 @@ void complete(struct porter *p)
     tell_finished(p);
     if (p->nonsense) {
         end(p, &answer);
+    } else if (!frame) { /* the command has said all, if not well */
+        conn_close(p->conn);
     } else if (json_object_get(frame, "end")) {
         end(p, &(struct admin_answer){.exit = ADMIN_DONE});
     } else if ((row = stream_import_small(&p->import, frame, &answer))) {
