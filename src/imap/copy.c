@@ -2,6 +2,7 @@
 #include "mailbox/copy.h"
 #include "base/budget.h"
 #include "imap/arguments.h"
+#include "imap/session_private.h"
 #include "mailbox/uids.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -175,11 +176,14 @@ TASK_FN
 static void reply(struct imap_session *s, struct imap_command *c, const struct mailbox_transfer *t,
     enum outcome o)
 {
-    put_code(&c->long_code, t);
+    if (t->move || o == OUTCOME_DONE)
+        put_code(&c->long_code, t);
     if (t->move && !tell_moved(s, c))
         return;
     if (o == OUTCOME_REFUSED && t->refusal == MAILBOX_REFUSED_ABSENT)
         imap_reply(c, IMAP_NO, "TRYCREATE", "There is no such mailbox any more");
+    else if (o == OUTCOME_REFUSED && t->refusal == MAILBOX_REFUSED_GONE)
+        imap_reply(c, IMAP_NO, "NONEXISTENT", "The selected mailbox was removed");
     else if (o != OUTCOME_DONE)
         imap_reply_outcome(c, o, t->refusal);
     else if (t->copied < t->n && !c->uid)

@@ -274,6 +274,10 @@ void imap_store_flags(struct imap_session *s, struct imap_command *c)
         imap_reply(c, IMAP_NO, "READ-ONLY", "The mailbox was opened with EXAMINE");
         return;
     }
+    if (a.list.unknown.p) {
+        imap_reply(c, IMAP_NO, "CANNOT", "No flag of that name is known here");
+        return;
+    }
     if (!imap_sync_resolve(s, c, &a.set, c->uid))
         return;
     if (a.conditional)

@@ -44,10 +44,17 @@ static void tell_expunge(void *arg, uint32_t number, uint32_t uid)
     send_out(y, OUT_LONG);
 }
 
-/* False: the connection is ending, or out of memory. */
-TASK_FN
-static bool take_out(struct sync *y, const struct mailbox_uids *gone, size_t n)
+static int by_first(const void *a, const void *b)
 {
+    const struct mailbox_uids *x = a, *y = b;
+    return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* Ranges in any order, as the log has them. False: the connection is ending, or out of memory. */
+TASK_FN
+static bool take_out(struct sync *y, struct mailbox_uids *gone, size_t n)
+{
+    qsort(gone, n, sizeof *gone, by_first);
     struct view *view = &y->session->selected->view;
     uint32_t before = view->count;
     send_out(y, 0);
@@ -63,7 +70,7 @@ static bool take_out(struct sync *y, const struct mailbox_uids *gone, size_t n)
 TASK_FN
 static bool tell_gone(struct imap_session *s, bool sync_point)
 {
-    static const struct mailbox_uids all = {1, UINT32_MAX};
+    struct mailbox_uids all = {1, UINT32_MAX};
     struct sync y = {.session = s, .alive = true};
     s->selected->gone = true;
     if (!sync_point || !s->selected->view.count)

@@ -21,6 +21,8 @@ static const struct imap_row rows[] = {
     {"IDLE", IMAP_LOGGED_IN, false, false, true, NULL, imap_idle},
     {"APPEND", IMAP_LOGGED_IN, false, true, false, NULL, imap_append},
     {"STORE", IMAP_SELECTED, true, false, false, NULL, imap_store_flags},
+    {"COPY", IMAP_SELECTED, true, true, false, NULL, imap_copy},
+    {"MOVE", IMAP_SELECTED, true, true, false, NULL, imap_move},
     {"EXPUNGE", IMAP_SELECTED, true, true, false, NULL, imap_expunge},
 };
 
@@ -36,6 +38,7 @@ static const struct imap_capability words[] = {
     {"IDLE", IMAP_ALWAYS, NULL},
     {"UNSELECT", IMAP_ALWAYS, NULL},
     {"UIDPLUS", IMAP_ALWAYS, NULL},
+    {"MOVE", IMAP_ALWAYS, NULL},
     {"CONDSTORE", IMAP_ALWAYS, NULL},
     {"QRESYNC", IMAP_ALWAYS, NULL},
     {"STATUS=SIZE", IMAP_ALWAYS, NULL},
