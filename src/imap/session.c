@@ -27,18 +27,20 @@ static enum conn_next feed(struct conn *c, struct slice in, bool eof, size_t *us
     return imap_talk_feed(&s->talk, &literals, in, eof, used);
 }
 
+/* True: the command is over already, thrown away. */
 TASK_FN
-static void literal(struct imap_session *s)
+static bool literal(struct imap_session *s)
 {
     struct imap_frame *f = &s->talk.frame;
     bool refused = true;
+    size_t none;
     if (s->idle) {
         imap_idle_line(s, f->text);
     } else if (imap_append_begin(s, f->text, &refused)) {
         if (f->literal_sync)
             imap_put(&s->talk, S("+ Send the message\r\n"));
         imap_frame_stream(f);
-        return;
+        return false;
     }
     if (refused) {
         imap_frame_refuse(f);
@@ -46,16 +48,18 @@ static void literal(struct imap_session *s)
     } else {
         imap_talk_take(&s->talk);
     }
+    /* What is too large may be said without another byte of the peer. */
+    s->talk.found = imap_frame_feed(f, S(""), &none);
+    return s->talk.found != IMAP_FRAMED_MORE;
 }
 
 TASK_FN
 static void complete(struct imap_session *s)
 {
-    bool uploading = s->upload, whole = s->talk.found == IMAP_FRAMED_COMMAND;
-    if (s->talk.found == IMAP_FRAMED_LITERAL) {
-        literal(s);
+    bool uploading = s->upload;
+    if (s->talk.found == IMAP_FRAMED_LITERAL && !literal(s))
         return;
-    }
+    bool whole = s->talk.found == IMAP_FRAMED_COMMAND;
     if (s->idle && s->talk.found != IMAP_FRAMED_FLOOD)
         imap_idle_line(s, whole ? s->talk.frame.text : S(""));
     else if (whole)

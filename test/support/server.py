@@ -26,7 +26,6 @@ listen = {
   imaps = ["127.0.0.1:0"]
   metrics = ["127.0.0.1:0"]
 }
-limits = { connections_per_address = 0 }
 %(more)s
 """
 
@@ -63,6 +62,8 @@ class Server:
         self.process = None
         self.before = ()  # a command that runs the server
         self.ports = {}
+        if "limits =" not in more:
+            more += "\nlimits = { connections_per_address = 0 }"
         self.write_config(config or CONFIG % dict(
             hostname=hostname, data=self.data, folder=self.folder, smtp=smtp, more=more))
 

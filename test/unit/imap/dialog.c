@@ -63,7 +63,7 @@ void dialog_start(struct dialog *d)
     struct slice refusal;
     CHECK(inet_pton(AF_INET, d->address ? d->address : "192.0.2.1", &in.sin_addr) == 1);
     peer_set(&options.peer, (struct sockaddr *)&in, sizeof in);
-    buffer_init(&d->output, (size_t)64 << 20);
+    buffer_init(&d->output, d->room ? d->room : (size_t)64 << 20);
     event_init(&d->ended);
     options.stream = telling_stream(d);
     CHECK(

@@ -20,6 +20,7 @@ struct dialog {
     struct slice input;
     size_t piece;        /* bytes a read gives; 0: all */
     bool stay;           /* the client does not close when all is said */
+    size_t room;         /* bytes the client takes before it reads no more; 0: 64 MiB */
     const char *address; /* of the client; NULL: 192.0.2.1 */
     /* Before the second read: with pieces as long as LOGIN, after login. Reactor, no task. */
     void (*after_first)(void);
