@@ -77,3 +77,11 @@ void imap_journal_fault(const struct imap_session *s, const char *event, enum ou
     log_error(event, conn_field(&s->talk), log_text("protocol", "imap"), peer_field(&s->talk),
         log_text("account", s->address), log_text("outcome", outcome_name(o)));
 }
+
+void imap_journal_damage(
+    const struct imap_session *s, const char *event, uint32_t uid, enum outcome o)
+{
+    metric_add(&faults, 1);
+    log_error(event, conn_field(&s->talk), log_text("protocol", "imap"), peer_field(&s->talk),
+        log_text("account", s->address), log_int("uid", uid), log_text("outcome", outcome_name(o)));
+}

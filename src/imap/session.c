@@ -103,6 +103,7 @@ static void destroy(struct imap_session *s)
     imap_append_forget(s);
     imap_select_leave(s);
     imap_frame_finish(&s->talk.frame);
+    imap_fetch_forget(s);
     auth_place_give(&s->place);
     free(s->address);
     free(s);

@@ -202,6 +202,7 @@ struct imap_session {
     struct imap_selected *selected; /* NULL: nothing */
     struct imap_upload *upload;
     struct imap_idle *idle;
+    struct imap_parsed *parsed;           /* what FETCH keeps of a large message; NULL: nothing */
     uint64_t commands, fetched, appended; /* for the log */
 };
 
@@ -331,6 +332,9 @@ void imap_journal_preauth_closed(const struct imap_preauth *s, enum conn_end why
 void imap_journal_closed(const struct imap_session *s, enum conn_end why);
 /* Something of the store did not work. */
 void imap_journal_fault(const struct imap_session *s, const char *event, enum outcome o);
+/* A message that cannot be shown. */
+void imap_journal_damage(
+    const struct imap_session *s, const char *event, uint32_t uid, enum outcome o);
 
 /* names.c */
 /* The account's quota as of now; 0: none. False: the directory does not answer. */
@@ -355,6 +359,7 @@ void imap_append_forget(struct imap_session *s);
 /* one file each: fetch.c, store.c, search.c, copy.c, expunge.c, mailboxes.c, list.c, general.c */
 TASK_FN
 void imap_fetch(struct imap_session *s, struct imap_command *c);
+void imap_fetch_forget(struct imap_session *s); /* gives back what it keeps; nothing is fine */
 TASK_FN
 void imap_store_flags(struct imap_session *s, struct imap_command *c);
 TASK_FN

@@ -12,6 +12,7 @@ static const struct imap_row rows[] = {
     {"LOGIN", IMAP_BEFORE, false, false, true, imap_login, NULL},
     {"AUTHENTICATE", IMAP_BEFORE, false, false, true, imap_authenticate, NULL},
     {"ENABLE", IMAP_LOGGED_IN, false, true, false, NULL, imap_enable},
+    {"FETCH", IMAP_SELECTED, true, false, false, NULL, imap_fetch},
     {"CHECK", IMAP_SELECTED, false, true, false, NULL, imap_noop},
     {"SELECT", IMAP_LOGGED_IN, false, true, false, NULL, imap_select},
     {"EXAMINE", IMAP_LOGGED_IN, false, true, false, NULL, imap_examine},

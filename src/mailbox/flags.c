@@ -95,25 +95,46 @@ enum outcome mailbox_flags(struct store_txn *t, struct mailbox_flags *f)
 }
 
 struct seen {
-    uint32_t mailbox, uid;
+    uint32_t mailbox, n;
+    struct mailbox_uids runs[MAILBOX_SEEN_RUNS];
 };
 
-static enum outcome seen_fn(struct store_txn *t, void *arg)
+static enum outcome see_run(struct store_txn *t, uint32_t mailbox, struct mailbox_uids run)
 {
-    const struct seen *s = arg;
+    uint32_t uids[MAILBOX_SEEN_EACH];
     struct mailbox_flags f = {
-        .mailbox = s->mailbox,
-        .uids = &s->uid,
-        .n = 1,
+        .mailbox = mailbox,
+        .uids = uids,
         .change = MAILBOX_FLAGS_ADD,
         .flags = MAILBOX_SEEN,
         .unchanged_since = UINT64_MAX,
     };
+    for (uint32_t uid = run.first; uid <= run.last && f.n < MAILBOX_SEEN_EACH; uid++)
+        uids[f.n++] = uid;
     return mailbox_flags(t, &f);
+}
+
+static enum outcome seen_fn(struct store_txn *t, void *arg)
+{
+    const struct seen *s = arg;
+    enum outcome o = OUTCOME_DONE;
+    for (uint32_t i = 0; i < s->n && o == OUTCOME_DONE; i++)
+        o = see_run(t, s->mailbox, s->runs[i]);
+    return o;
+}
+
+void mailbox_post_seen_runs(struct store *s, uint64_t account, uint32_t mailbox,
+    const struct mailbox_uids *runs, uint32_t n)
+{
+    struct seen seen = {.mailbox = mailbox, .n = n};
+    for (uint32_t i = 0; i < n && i < MAILBOX_SEEN_RUNS; i++)
+        seen.runs[i] = runs[i];
+    store_post(s, mailbox_partition(account), seen_fn, &seen,
+        offsetof(struct seen, runs) + n * sizeof *runs);
 }
 
 void mailbox_post_seen(struct store *s, uint64_t account, uint32_t mailbox, uint32_t uid)
 {
-    struct seen seen = {mailbox, uid};
-    store_post(s, mailbox_partition(account), seen_fn, &seen, sizeof seen);
+    struct mailbox_uids run = {uid, uid};
+    mailbox_post_seen_runs(s, account, mailbox, &run, 1);
 }

@@ -224,6 +224,12 @@ enum outcome mailbox_expunge_all(struct store *s, uint64_t account, uint32_t mai
     const uint32_t *uids, size_t n, deadline until);
 /* Sets \Seen without waiting (implicit \Seen of RETR and FETCH). */
 void mailbox_post_seen(struct store *s, uint64_t account, uint32_t mailbox, uint32_t uid);
+/* The same for n runs of UIDs, ascending, n at most MAILBOX_SEEN_RUNS, of at most MAILBOX_SEEN_EACH
+ * UIDs each. */
+#define MAILBOX_SEEN_RUNS 24
+#define MAILBOX_SEEN_EACH 256
+void mailbox_post_seen_runs(struct store *s, uint64_t account, uint32_t mailbox,
+    const struct mailbox_uids *runs, uint32_t n);
 /* Empties the partition of a removed account, releases its blobs and leaves a tombstone.
  * Idempotent. */
 TASK_FN
