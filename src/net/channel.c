@@ -207,7 +207,7 @@ enum channel_result channel_poll(struct channel *c)
 
 struct slice channel_unread(const struct channel *c)
 {
-    return slice(c->in + c->at, c->n - c->at);
+    return c->in ? slice(c->in + c->at, c->n - c->at) : slice(NULL, 0);
 }
 
 void channel_take(struct channel *c, size_t n)
