@@ -104,7 +104,7 @@ static void hear(void *arg, struct slice text)
         o->size_max = 0;
     if (slice_eq_nocase(word, S("AUTH")))
         add_auth(o, rest);
-    else if (slice_starts_nocase(word, S("AUTH="))) /* as in drafts of RFC 2554 */
+    else if (slice_starts_nocase(word, S("AUTH="))) /* how some wrote it before RFC 4954 */
         add_auth(o, slice_from(text, 5));
 }
 
