@@ -4,7 +4,7 @@
 #include "store/spool.h"
 #include <stdlib.h>
 
-#define WINDOW   64
+#define WINDOW   128
 #define PATIENCE (600 * CLOCK_SEC) /* the command reads from a slow disk, or asks a person */
 
 /* One message, from its first frame until its row is on its way to the command. */
