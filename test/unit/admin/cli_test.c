@@ -80,6 +80,15 @@ static void plain_commands(void **state)
     request("alias|list", "{\"do\":\"alias list\",\"v\":1}");
     request("alias|remove|@b", "{\"address\":\"@b\",\"do\":\"alias remove\",\"v\":1}");
     request("mailbox|list|a@b", "{\"address\":\"a@b\",\"do\":\"mailbox list\",\"v\":1}");
+    request("mailbox|import|a@b|maildir|/x y",
+        "{\"address\":\"a@b\",\"do\":\"mailbox import\",\"format\":\"maildir\",\"path\":\"/x y\","
+        "\"v\":1}");
+    request("mailbox|export|a@b|mbox|z", "{\"address\":\"a@b\",\"do\":\"mailbox "
+                                         "export\",\"format\":\"mbox\",\"path\":\"z\",\"v\":1}");
+    assert_false(cli.lists);
+    usage("mailbox|import|a@b|eml|/x");
+    usage("mailbox|import|a@b|mbox");
+    usage("mailbox|export|a@b|mbox|x|y");
     request("session|list", "{\"do\":\"session list\",\"v\":1}");
     assert_true(cli.lists);
     request("session|kick|12", "{\"do\":\"session kick\",\"id\":\"12\",\"v\":1}");
