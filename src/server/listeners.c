@@ -28,6 +28,9 @@ static bool refuse_listed(const char *service, const struct peer *peer, struct s
     if (slice_starts(slice_str(service), S("pop3")))
         *refusal =
             S("-ERR [SYS/TEMP] This server had trouble with this address, try in 10 minutes\r\n");
+    else if (slice_starts(slice_str(service), S("imap")))
+        *refusal = S("* BYE [UNAVAILABLE] This server had trouble with this address, try in 10 "
+                     "minutes\r\n");
     else if (slice_ends(slice_str(service), S("mtp")))
         *refusal = S("421 4.3.0 This server had trouble with this address, try in 10 minutes\r\n");
     return true;
