@@ -107,6 +107,7 @@ static void offers(void **state)
     assert_true(o->user && o->uidl && o->top && !o->stls && !o->pipelining);
     assert_string_equal(o->sasl, "PLAIN SCRAM-SHA-256");
     greet("+OK\r\n" T "-ERR what\r\n");
+    o = pop3_client_offer(client);
     assert_true(o->user && !o->uidl);
 }
 

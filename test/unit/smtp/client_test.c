@@ -119,6 +119,7 @@ static void offers(void **state)
     said(EHLO);
     greet(HELLO "500 what\r\n" T "250-old.test\r\n250 PIPELINING\r\n");
     said(EHLO "HELO us.test\r\n");
+    o = smtp_client_offer(client);
     assert_false(o->extended || o->pipelining);
     greet(HELLO "250-a\r\n250-SIZE 99999999999999999999999\r\n250 SIZE\r\n");
     assert_true(smtp_client_offer(client)->size && !smtp_client_offer(client)->size_max);
