@@ -1,31 +1,10 @@
 #include "net/channel_private.h"
 #include <openssl/crypto.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define FIRST_ROOM ((size_t)4096)
 /* Bytes in and out without a wait before others get their turn. */
 #define TURN ((size_t)128 * 1024)
-
-/* Invariants: at <= n <= cap <= max; in[at..n) has been read and not taken; the first `seen` bytes
- * of it hold no LF. sent <= out.n. */
-struct channel {
-    struct stream *stream;
-    int fd;
-    size_t line_max;
-    char *in;
-    size_t at, n, cap, max, seen;
-    struct buffer out;
-    size_t sent;
-    bool cutting;   /* the rest of an overlong line is being thrown away */
-    bool interrupt; /* channel_set_interrupt */
-    enum channel_result in_end, out_end;
-    uint64_t left; /* channel_set_limit */
-    size_t turn;   /* bytes in and out since the last wait */
-    uint64_t bytes_in, bytes_out;
-    const char *words; /* why it ended, when the stream does not know */
-};
 
 struct channel *channel_create(struct stream *stream, int fd, size_t line_max)
 {
@@ -83,18 +62,9 @@ static enum channel_result in_ends(struct channel *c, enum channel_result r, con
     return r;
 }
 
-static enum channel_result out_ends(struct channel *c, enum channel_result r, const char *words)
-{
-    c->out_end = r;
-    if (words)
-        c->words = words;
-    return r;
-}
-
 /* ---- waiting ---- */
 
-static enum channel_result wait_for(
-    struct channel *c, unsigned arm, unsigned *events, deadline until)
+enum channel_result channel_wait(struct channel *c, unsigned arm, unsigned *events, deadline until)
 {
     *events = 0;
     c->turn = 0;
@@ -113,11 +83,10 @@ static enum channel_result wait_for(
 enum channel_result channel_await(struct channel *c, ssize_t wanted, deadline until)
 {
     unsigned events;
-    return wait_for(c, wanted == STREAM_WANT_WRITE ? WATCH_WRITE : WATCH_READ, &events, until);
+    return channel_wait(c, wanted == STREAM_WANT_WRITE ? WATCH_WRITE : WATCH_READ, &events, until);
 }
 
-/* A peer that always has something to say neither keeps the reactor nor outlives its deadline. */
-static enum channel_result take_turns(struct channel *c, deadline until)
+enum channel_result channel_take_turns(struct channel *c, deadline until)
 {
     if (c->turn < TURN)
         return CHANNEL_OK;
@@ -155,9 +124,7 @@ static bool make_room(struct channel *c)
     return true;
 }
 
-/* One read. OK: at least one byte more; otherwise *wanted is what the stream waits for, or the
- * input has ended. */
-static enum channel_result fill_now(struct channel *c, ssize_t *wanted)
+enum channel_result channel_fill(struct channel *c, ssize_t *wanted)
 {
     *wanted = 0;
     if (c->in_end != CHANNEL_OK)
@@ -185,10 +152,10 @@ static enum channel_result fill_now(struct channel *c, ssize_t *wanted)
 
 static enum channel_result fill(struct channel *c, deadline until)
 {
-    enum channel_result r = take_turns(c, until);
+    enum channel_result r = channel_take_turns(c, until);
     while (r == CHANNEL_OK) {
         ssize_t wanted;
-        r = fill_now(c, &wanted);
+        r = channel_fill(c, &wanted);
         if (!wanted)
             return r;
         r = channel_await(c, wanted, until);
@@ -201,7 +168,7 @@ enum channel_result channel_poll(struct channel *c)
     ssize_t wanted;
     if (c->n - c->at >= c->max)
         return CHANNEL_OK;
-    enum channel_result r = fill_now(c, &wanted);
+    enum channel_result r = channel_fill(c, &wanted);
     return wanted ? CHANNEL_OK : r;
 }
 
@@ -297,88 +264,6 @@ enum channel_result channel_read(struct channel *c, void *to, size_t n, deadline
 void channel_set_limit(struct channel *c, uint64_t bytes)
 {
     c->left = bytes;
-}
-
-/* ---- out ---- */
-
-void channel_put(struct channel *c, struct slice s)
-{
-    if (c->out_end == CHANNEL_OK && !buffer_add(&c->out, s))
-        out_ends(c, CHANNEL_BROKEN, "more output than is kept");
-}
-
-void channel_printf(struct channel *c, const char *format, ...)
-{
-    char text[1024];
-    va_list args;
-    va_start(args, format);
-    int n = vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    if (n < 0 || (size_t)n >= sizeof text)
-        out_ends(c, CHANNEL_BROKEN, "more output than is kept");
-    else
-        channel_put(c, slice(text, (size_t)n));
-}
-
-enum channel_result channel_write(struct channel *c, struct slice s, deadline until)
-{
-    while (s.n) {
-        struct slice piece = slice_sub(s, 0, CHANNEL_OUTPUT_MAX - c->out.n);
-        channel_put(c, piece);
-        s = slice_from(s, piece.n);
-        if (c->out.n < CHANNEL_OUTPUT_MAX && c->out_end == CHANNEL_OK)
-            continue;
-        enum channel_result r = channel_flush(c, until);
-        if (r != CHANNEL_OK)
-            return r;
-    }
-    return CHANNEL_OK;
-}
-
-/* Waits until the stream takes more; reads on meanwhile. */
-static enum channel_result wait_to_write(struct channel *c, ssize_t wanted, deadline until)
-{
-    unsigned arm = wanted == STREAM_WANT_WRITE ? WATCH_WRITE : WATCH_READ, events;
-    bool listen = c->in_end == CHANNEL_OK && c->left && c->n - c->at < c->max;
-    enum channel_result r = wait_for(c, arm | (listen ? WATCH_READ : 0), &events, until);
-    if (r != CHANNEL_OK || !listen || !(events & WATCH_READ))
-        return r;
-    size_t before = c->n - c->at;
-    ssize_t other;
-    fill_now(c, &other);
-    return c->interrupt && c->n - c->at > before ? CHANNEL_INPUT : CHANNEL_OK;
-}
-
-enum channel_result channel_flush(struct channel *c, deadline until)
-{
-    while (c->out_end == CHANNEL_OK && c->sent < c->out.n) {
-        struct iovec part = {c->out.p + c->sent, c->out.n - c->sent};
-        ssize_t took = stream_write(c->stream, &part, 1);
-        if (took > 0) {
-            c->sent += (size_t)took;
-            c->turn += (size_t)took;
-            c->bytes_out += (uint64_t)took;
-            enum channel_result turn = take_turns(c, until);
-            if (turn != CHANNEL_OK)
-                return turn;
-            continue;
-        }
-        if (took != STREAM_WANT_READ && took != STREAM_WANT_WRITE)
-            return out_ends(c, CHANNEL_BROKEN, NULL);
-        enum channel_result r = wait_to_write(c, took, until);
-        if (r != CHANNEL_OK)
-            return r;
-    }
-    if (c->out_end != CHANNEL_OK)
-        return c->out_end;
-    buffer_reset(&c->out);
-    c->sent = 0;
-    return CHANNEL_OK;
-}
-
-void channel_set_interrupt(struct channel *c, bool on)
-{
-    c->interrupt = on;
 }
 
 /* ---- about it ---- */
