@@ -159,6 +159,22 @@ def run(*command, codes=(0,), stdin=b"", humble=False, env=None, **more):
     return done.stdout
 
 
+def deliver(w, name, mails):
+    for mail in mails:
+        path = w.file("deliver.eml", mail)
+        run("curl", "-q", "-sS", "smtp://127.0.0.1:%d" % w.ports["smtp"], "--mail-from", SENDER, "--mail-rcpt",
+            name + "@example.test", "--upload-file", path)
+
+
+def needs(program):
+    def mark(case):
+        def call(w):
+            return case(w) if shutil.which(program) else program + " is not installed"
+        call.__name__ = case.__name__
+        return call
+    return mark
+
+
 def main(names, cases, program=None):
     """Runs the cases with one world for all, and looks at the store at the end."""
     if program and not shutil.which(program):

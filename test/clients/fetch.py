@@ -1,18 +1,10 @@
 """getmail, fetchmail, mpop: mail is fetched once, kept or deleted."""
 import os
-import shutil
 import sys
 
-from common import PASSWORD, SENDER, check_among, main, make_mail, run
+from common import PASSWORD, check_among, deliver, main, make_mail, needs, run
 
 ACCOUNTS = ["getmail", "getmail2", "fetchmail", "fetchmail2", "mpop", "mpop2", "scram"]
-
-
-def deliver(w, name, mails):
-    for mail in mails:
-        path = w.file("fetch.eml", mail)
-        run("curl", "-q", "-sS", "smtp://127.0.0.1:%d" % w.ports["smtp"], "--mail-from", SENDER, "--mail-rcpt",
-            name + "@example.test", "--upload-file", path)
 
 
 def batch(name, *attachments):
@@ -61,15 +53,6 @@ def check_all(mails, found):
     assert len(found) == len(mails), "%d mails were fetched, %d expected" % (len(found), len(mails))
     for mail in mails:
         check_among(mail, found, b"\n")
-
-
-def needs(program):
-    def mark(case):
-        def call(w):
-            return case(w) if shutil.which(program) else program + " is not installed"
-        call.__name__ = case.__name__
-        return call
-    return mark
 
 
 @needs("getmail")
