@@ -5,6 +5,7 @@
  * then its end: an exit code and, when that is not 0, one line that says why. docs/admin.md lists
  * requests and keys. */
 #pragma once
+#include "base/buffer.h"
 #include "directory/directory.h"
 #include "store/engine.h"
 #include <jansson.h>
@@ -28,6 +29,9 @@ struct admin {
     struct directory *directory;
     int tmp_dir;           /* data_dir/tmp, for spools; -1: none */
     uint64_t message_size; /* limits.message_size, of what is imported; 0: none */
+    /* NULL, or makes what lists of messages show of one that is whole in memory
+     * (mailbox_append.rendered). False: nothing is kept. */
+    bool (*render)(struct slice head, struct slice body, struct buffer *row);
     /* Of a running server; NULL without one: the request then says that there is none. */
     json_t *(*status)(void *arg); /* new reference; NULL: out of memory */
     /* Has the config been read again and applied? */

@@ -196,6 +196,21 @@ static const char *bad_message(struct spool *body, bool nul)
 }
 
 TASK_FN
+static enum imported keep(
+    const struct admin *a, struct imported_message *message, struct spool *body)
+{
+    struct buffer row;
+    buffer_init(&row, MAILBOX_RENDERED_MAX);
+    if (a->render && spool_in_memory(body))
+        a->render(S(""), spool_head(body), &row);
+    message->body = body;
+    message->rendered = buffer_slice(&row);
+    enum imported r = imported_add(a->store, message, deadline_in(COMMAND_PATIENCE));
+    buffer_finish(&row);
+    return r;
+}
+
+TASK_FN
 json_t *stream_item_store(
     const struct stream_import *i, struct stream_item *item, struct spool *body, bool nul)
 {
@@ -213,10 +228,7 @@ json_t *stream_item_store(
     const char *bad = bad_message(body, nul);
     if (bad)
         return json_pack("{s:I, s:s, s:s}", "n", (json_int_t)item->n, "is", "bad", "why", bad);
-    item->message.body = body;
-    enum imported r = o == OUTCOME_DONE ? imported_add(i->admin->store, &item->message,
-                                              deadline_in(COMMAND_PATIENCE))
-                                        : IMPORTED_FAILED;
+    enum imported r = o == OUTCOME_DONE ? keep(i->admin, &item->message, body) : IMPORTED_FAILED;
     return json_pack("{s:I, s:s, s:s, s:b}", "n", (json_int_t)item->n, "is", words[r].is, "why",
         words[r].why, "lost", (int)item->message.keywords_lost);
 }

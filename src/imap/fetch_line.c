@@ -299,7 +299,7 @@ void fetch_line(struct fetch *f, const struct fetch_message *m)
     bool seen = f->seen && !(m->row.flags & MAILBOX_SEEN);
     if (prepare_all(f, m)) {
         put_line(f, m, seen);
-        f->session->fetched++;
+        f->session->fetched += f->alive;
         if (seen && f->alive)
             note_seen(f, m->row.uid);
     } else if (f->source.gone) {

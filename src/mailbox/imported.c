@@ -91,6 +91,7 @@ static enum outcome add_fn(struct store_txn *t, void *arg)
         .date = m->date,
         .zone = m->zone,
         .now = a->now,
+        .rendered = m->rendered,
     };
     enum outcome o = mailbox_append(t, &append);
     m->uid = append.uid;

@@ -34,6 +34,7 @@ struct imported_message {
     size_t keyword_n;             /* at most IMPORTED_WORDS */
     int64_t date;                 /* INTERNALDATE, wall s */
     int16_t zone;
+    struct slice rendered; /* for mailbox_append; may be empty */
     /* out */
     uint32_t uid;
     bool keywords_lost; /* no room for a name of the mailbox */

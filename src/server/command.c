@@ -2,6 +2,7 @@
 #include "admin/frame.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "imap/imap.h"
 #include "port/port.h"
 #include "server/control.h"
 #include <errno.h>
@@ -44,7 +45,7 @@ void run_local(void *arg)
     enum store_open_error error;
     char why[512] = "";
     struct store_options o = {.engine = l->config->store_engine.text, .dir = l->data_dir};
-    struct admin admin = {.store = store_open(&o, &error, why)};
+    struct admin admin = {.store = store_open(&o, &error, why), .render = imap_render};
     if (!admin.store) {
         l->answer.exit = error == STORE_OPEN_LOCKED ? ADMIN_SILENT : ADMIN_FAULT;
         snprintf(l->answer.why, sizeof l->answer.why, "%s", why);

@@ -7,6 +7,7 @@
 #include "base/blame.h"
 #include "base/budget.h"
 #include "base/log.h"
+#include "imap/imap.h"
 #include "mailbox/mailbox.h"
 #include "message/charset.h"
 #include "server/control.h"
@@ -398,8 +399,12 @@ void serve_task(void *arg)
     char why[256];
     gate_init(&w->reload_gate, 1);
     event_init(&w->reload_done);
-    w->admin = (struct admin){
-        .status = status, .reload = reload, .sessions = sessions, .kick = kick, .arg = w};
+    w->admin = (struct admin){.render = imap_render,
+        .status = status,
+        .reload = reload,
+        .sessions = sessions,
+        .kick = kick,
+        .arg = w};
     if (!open_all(w)) {
         close_all(w);
         return;
