@@ -118,6 +118,7 @@ bool queue_id_parse(struct slice text, uint64_t *id);
 /* ---- life ---- */
 
 struct queue_batch;
+struct queue_reporter; /* queue/reporter.h */
 struct queue_options {
     struct store *store;
     /* Carries a batch of one route out (delivery/remote.h, courier tasks), calls queue_settle for
@@ -125,19 +126,35 @@ struct queue_options {
     TASK_FN
     void (*carry)(void *arg, struct queue_batch *batch);
     void *arg;
-    /* Makes the bounce, delay or success notice (queue/dsn) and stores it with the settling. */
-    struct queue_reporter *reporter;
+    /* Where bounces, delay and success notices go; they are stored with the settling. Lives as long
+     * as the queue. NULL: there are none. */
+    const struct queue_reporter *reporter;
     unsigned couriers;       /* at once, all reactors; 0: 200 */
     unsigned couriers_route; /* 0: 20 */
     uint64_t entries_max;    /* 0: 10 million */
 };
+/* Reads which routes have mail. NULL: why, in one line. */
 TASK_FN
 struct queue *queue_open(const struct queue_options *options, char why[256], deadline until);
 /* Starts the schedule on every reactor. */
 void queue_start(struct queue *q);
-/* Takes no new work; couriers end at their next border; returns when all have. */
+/* Takes no new work; couriers end at their next border, and are cancelled when `until` has passed;
+ * returns when all have ended. Harmless when it was not started. */
 TASK_FN
 void queue_stop(struct queue *q, deadline until);
+/* After queue_stop, when nobody wakes it any more. NULL is fine. */
+void queue_close(struct queue *q);
+/* Expiries and delay notices that are due now; the queue does so by itself every 30 s. On the
+ * reactor that opened the queue. */
+TASK_FN
+void queue_tend(struct queue *q);
+struct queue_figures {
+    uint64_t entries, messages, bytes; /* in the store */
+    size_t routes, routes_down, couriers;
+};
+/* False: the store failed. */
+TASK_FN
+bool queue_figures(struct queue *q, struct queue_figures *f, deadline until);
 
 /* ---- for couriers: one task works through what is due for one route ---- */
 
@@ -148,7 +165,8 @@ struct queue_item {
 };
 struct slice queue_batch_route(const struct queue_batch *b);
 /* The next message that is due for this route, with its entries: they are the batch's until they
- * are settled. In the arena. False: nothing more (or the queue is stopping). */
+ * are settled, or the batch ends. In the arena (of 1 MiB at least). False: nothing more, or others'
+ * turn, or the queue is stopping: return from carry. */
 TASK_FN
 bool queue_next(
     struct queue_batch *b, struct arena *arena, struct queue_item *item, deadline until);
@@ -165,6 +183,7 @@ struct queue_settlement {
     char status[12];     /* "5.1.10" (RFC 3463) */
     struct slice reply;  /* the remote's own words, clean; or ours */
     bool remote_said;    /* reply is the remote's */
+    bool at_end;         /* DELIVERED: into a mailbox, nobody else reports that */
     struct slice remote; /* "mx.example.org [192.0.2.1]"; empty */
     struct slice why;    /* one plain sentence for people; empty: made from the status */
     int64_t not_before;  /* DEFERRED: wall s; 0: the schedule decides */
@@ -174,6 +193,7 @@ struct queue_settlement {
 TASK_FN
 bool queue_settle(struct queue_batch *b, const struct queue_item *item,
     const struct queue_settlement *settlements, deadline until);
-/* The route itself cannot be reached: nothing of it is tried until it backs off; what is owned goes
- * back. The words are shown for all its entries. */
+/* The route itself cannot be reached: nothing of it is tried until it has backed off; what is owned
+ * goes back unsettled. The words are shown for all its entries. */
+TASK_FN
 void queue_route_down(struct queue_batch *b, const struct queue_settlement *why);

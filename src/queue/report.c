@@ -1,0 +1,261 @@
+/* Who is told what, and the message that says it. */
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "queue/dsn.h"
+#include "queue/queue_private.h"
+#include "store/spool.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define RATES 4096 /* senders counted at once; those that share a place share the count */
+
+METRIC(made, METRIC_COUNTER, "barid_queue_reports_total", "what=\"made\"",
+    "Reports to senders of queued mail")
+METRIC(dropped, METRIC_COUNTER, "barid_queue_reports_total", "what=\"dropped\"",
+    "Reports to senders of queued mail")
+
+struct queue_rate {
+    int64_t hour;
+    unsigned n;
+};
+
+static bool action_of(const struct settle *s, size_t i, enum dsn_action *action)
+{
+    const struct queue_settlement *v = &s->settlements[i];
+    uint8_t notify = s->item->entries[i].notify;
+    bool success = notify & QUEUE_NOTIFY_SUCCESS;
+    *action = s->delayed[i]                 ? DSN_DELAYED
+              : v->verdict == QUEUE_FAILED  ? DSN_FAILED
+              : v->verdict == QUEUE_RELAYED ? DSN_RELAYED
+                                            : DSN_DELIVERED;
+    if (s->delayed[i])
+        return true; /* a notice is only filed when it is wanted */
+    switch (v->verdict) {
+    case QUEUE_FAILED: /* RFC 3461 §4.1: without NOTIFY, failures are told */
+        return !notify || notify & QUEUE_NOTIFY_FAILURE;
+    case QUEUE_RELAYED:
+        return success;
+    case QUEUE_DELIVERED:
+        return success && v->at_end;
+    default:
+        return false;
+    }
+}
+
+bool report_wanted(const struct settle *s, size_t i)
+{
+    const struct queue_message *m = &s->item->message;
+    enum dsn_action action;
+    return !s->quiet && m->sender.n && !(m->flags & QUEUE_IS_REPORT) &&
+           s->action[i] != SETTLE_KEEP && action_of(s, i, &action);
+}
+
+/* Not more than so many an hour to one address. */
+static bool within_rate(struct queue *q, struct slice sender, int64_t now)
+{
+    unsigned max =
+        q->options.reporter->per_hour ? q->options.reporter->per_hour : QUEUE_REPORTS_PER_HOUR;
+    bool ok = true;
+    pthread_mutex_lock(&q->mutex);
+    if (!q->rates)
+        q->rates = calloc(RATES, sizeof *q->rates);
+    if (q->rates) {
+        struct queue_rate *rate = &q->rates[hash_slice(sender) % RATES];
+        if (rate->hour != now / 3600)
+            *rate = (struct queue_rate){.hour = now / 3600};
+        ok = rate->n < max;
+        rate->n += ok;
+    }
+    pthread_mutex_unlock(&q->mutex);
+    return ok;
+}
+
+/* ---- the original ---- */
+
+/* Up to *n bytes of the message; NULL: it cannot be had, and the report goes without it. */
+TASK_FN
+static char *read_original(const struct settle *s, size_t *n, deadline until)
+{
+    struct store_blob *blob;
+    char *bytes = NULL;
+    size_t wanted = *n, got = 0;
+    *n = 0;
+    if (store_blob_open(s->q->options.store, s->item->message.blob, &blob, until) != OUTCOME_DONE)
+        return NULL;
+    if (wanted > store_blob_size(blob))
+        wanted = (size_t)store_blob_size(blob);
+    bytes = malloc(wanted ? wanted : 1);
+    if (bytes && store_blob_read(blob, 0, bytes, wanted, &got, until) == OUTCOME_DONE) {
+        *n = got;
+    } else {
+        free(bytes);
+        bytes = NULL;
+    }
+    store_blob_close(blob);
+    return bytes;
+}
+
+/* ---- the message ---- */
+
+static size_t recipients_of(const struct settle *s, struct dsn_recipient *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < s->item->n; i++) {
+        const struct queue_entry *e = &s->item->entries[i];
+        const struct queue_settlement *v = &s->settlements[i];
+        if (!report_wanted(s, i))
+            continue;
+        out[n] = (struct dsn_recipient){
+            .address = e->recipient,
+            .orcpt = e->orcpt,
+            .status = slice_str(v->status),
+            .reply = v->reply,
+            .remote = v->remote,
+            .remote_said = v->remote_said,
+            .why = v->why,
+            .attempted = s->now,
+        };
+        action_of(s, i, &out[n].action);
+        n++;
+    }
+    return n;
+}
+
+TASK_FN
+static bool compose(const struct settle *s, struct buffer *to, deadline until)
+{
+    const struct queue_message *m = &s->item->message;
+    struct dsn_recipient *list = calloc(s->item->n, sizeof *list);
+    bool whole = m->flags & QUEUE_RET_FULL && m->size <= DSN_ORIGINAL_MAX;
+    size_t n = whole ? DSN_ORIGINAL_MAX : DSN_HEADER_MAX;
+    char id[32];
+    if (!list)
+        return false;
+    char *original = read_original(s, &n, until);
+    queue_id_text(m->id, id);
+    snprintf(id + strlen(id), sizeof id - strlen(id), ".%llx", (unsigned long long)clock_wall());
+    const struct dsn d = {
+        .hostname = s->q->options.reporter->hostname,
+        .to = m->sender,
+        .id = slice_str(id),
+        .now = s->now,
+        .arrived = m->created,
+        .retry_until = m->expires,
+        .envid = m->envid,
+        .utf8 = m->flags & QUEUE_UTF8,
+        .whole = whole,
+        .original = slice(original, n),
+        .recipients = list,
+        .n = recipients_of(s, list),
+    };
+    bool ok = dsn_compose(to, &d);
+    free(original);
+    free(list);
+    return ok;
+}
+
+TASK_FN
+static struct spool *spool_of(const struct settle *s, struct slice text, deadline until)
+{
+    const struct spool_options options = {.tmp_dir = s->q->options.reporter->tmp_dir};
+    struct spool *spool = spool_create(&options);
+    while (spool && text.n) {
+        struct slice piece = slice_sub(text, 0, (size_t)64 * 1024);
+        enum spool_state state = spool_write(spool, piece);
+        text = slice_from(text, piece.n);
+        if (state != SPOOL_OK && (state != SPOOL_WAIT || spool_end(spool, until) != OUTCOME_DONE))
+            break;
+    }
+    if (spool && !text.n && spool_end(spool, until) == OUTCOME_DONE)
+        return spool;
+    spool_destroy(spool);
+    return NULL;
+}
+
+static void fill(struct report *r, const struct settle *s, bool eight)
+{
+    const struct queue_message *m = &s->item->message;
+    r->reporter = s->q->options.reporter;
+    r->now = s->now;
+    r->blob.date = s->now * 1000000;
+    r->recipient = (struct queue_recipient){
+        .address = m->sender, .route = slice_str(r->target.route), .notify = QUEUE_NOTIFY_NEVER};
+    r->new = (struct queue_new){
+        .message = {.created = s->now,
+            .flags = QUEUE_IS_REPORT | (eight ? QUEUE_8BIT : 0) | (m->flags & QUEUE_UTF8),
+            .trace = m->trace},
+        .recipients = &r->recipient,
+        .n = 1,
+    };
+}
+
+TASK_FN
+static bool make(const struct settle *s, struct report *r, deadline until)
+{
+    struct buffer text;
+    bool eight = false;
+    buffer_init(&text, DSN_MAX);
+    bool ok = compose(s, &text, until);
+    for (size_t i = 0; i < text.n && !eight; i++)
+        eight = (unsigned char)text.p[i] >= 0x80;
+    r->blob.body = ok ? spool_of(s, buffer_slice(&text), until) : NULL;
+    buffer_finish(&text);
+    fill(r, s, eight);
+    return r->blob.body != NULL;
+}
+
+static void drop(const struct settle *s, const char *why)
+{
+    metric_add(&dropped, 1);
+    log_warn("report_dropped", log_slice("id", s->item->message.trace),
+        log_slice("to", s->item->message.sender), log_text("why", why));
+}
+
+/* Is there anybody to tell anything? */
+static bool needed(const struct settle *s)
+{
+    bool wanted = false, failed = false;
+    for (size_t i = 0; i < s->item->n; i++) {
+        wanted |= report_wanted(s, i);
+        failed |= s->action[i] == SETTLE_GONE && s->settlements[i].verdict == QUEUE_FAILED;
+    }
+    if (failed && !wanted && !s->quiet && !s->item->message.sender.n)
+        drop(s, "a message without a sender failed");
+    return wanted && s->q->options.reporter;
+}
+
+TASK_FN
+bool report_make(const struct settle *s, struct report **report, deadline until)
+{
+    const struct queue_reporter *reporter = s->q->options.reporter;
+    struct slice sender = s->item->message.sender;
+    *report = NULL;
+    if (!needed(s))
+        return true;
+    struct report *r = calloc(1, sizeof *r);
+    if (!r)
+        return false;
+    r->target.to = QUEUE_REPORT_LATER;
+    reporter->find(reporter->arg, sender, &r->target, until);
+    bool ok = r->target.to != QUEUE_REPORT_LATER;
+    if (ok && r->target.to == QUEUE_REPORT_NOWHERE) {
+        drop(s, "there is no such sender");
+    } else if (ok && !within_rate(s->q, sender, s->now)) {
+        drop(s, "too many reports to this sender");
+    } else if (ok && (ok = make(s, r, until))) {
+        metric_add(&made, 1);
+        *report = r;
+        return true;
+    }
+    report_destroy(r);
+    return ok;
+}
+
+void report_destroy(struct report *r)
+{
+    if (!r)
+        return;
+    spool_destroy(r->blob.body);
+    free(r);
+}

@@ -1,0 +1,445 @@
+#include "queue/schedule.h"
+#include "base/hash.h"
+#include "base/list.h"
+#include "base/random.h"
+#include "base/table.h"
+#include "queue/heap.h"
+#include <stdlib.h>
+
+enum class { PROVEN, NEW, SUSPECT, CLASSES };
+
+struct schedule_lane {
+    struct heap_node node; /* among the lanes of its route while it has work */
+    struct table_node by_account;
+    struct schedule_route *route;
+    uint64_t account;
+    int64_t served;
+    uint64_t notes; /* so that an older look into the store hides no newer note */
+    unsigned readers;
+};
+
+struct schedule_route {
+    struct heap_node node; /* in the heap of its class while another courier may start */
+    struct table_node by_name;
+    struct list idle;
+    struct heap lanes;
+    int64_t until, served; /* end of the back-off, 0: up; the last start */
+    uint32_t failures;
+    unsigned lane_n, running, limit;
+    bool asking; /* the last that started has not found anything yet: no other starts meanwhile */
+    bool proven;
+    enum class class;
+    size_t name_n;
+    char name[];
+};
+
+struct schedule {
+    struct schedule_options options;
+    struct table routes, lanes;
+    struct heap heaps[CLASSES];
+    unsigned running_of[CLASSES], caps[CLASSES], running;
+    struct list idle;
+    size_t idle_n, down;
+};
+
+static unsigned at_least_one(unsigned n)
+{
+    return n ? n : 1;
+}
+
+struct schedule *schedule_create(const struct schedule_options *options)
+{
+    struct schedule *s = calloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->options = *options;
+    if (!s->options.couriers)
+        s->options.couriers = SCHEDULE_COURIERS;
+    if (!s->options.couriers_route)
+        s->options.couriers_route = SCHEDULE_COURIERS_ROUTE;
+    if (!s->options.lanes_max)
+        s->options.lanes_max = SCHEDULE_LANES_MAX;
+    if (!s->options.random)
+        s->options.random = random_below;
+    s->caps[PROVEN] = s->options.couriers;
+    s->caps[NEW] = at_least_one(s->options.couriers / 2);
+    s->caps[SUSPECT] = at_least_one(s->options.couriers / 4);
+    table_init(&s->lanes, s->options.lanes_max);
+    table_init(&s->routes, s->options.lanes_max + SCHEDULE_IDLE_MAX + 1);
+    list_init(&s->idle);
+    return s;
+}
+
+static void destroy_all(struct table *t, size_t offset)
+{
+    for (size_t i = 0; t->slots && i < t->slot_count; i++)
+        for (struct table_node *node = t->slots[i], *next; node; node = next) {
+            next = node->next;
+            free((char *)node - offset);
+        }
+    table_finish(t);
+}
+
+void schedule_destroy(struct schedule *s)
+{
+    if (!s)
+        return;
+    destroy_all(&s->lanes, offsetof(struct schedule_lane, by_account));
+    destroy_all(&s->routes, offsetof(struct schedule_route, by_name));
+    free(s);
+}
+
+int64_t schedule_gap(const struct schedule *s, uint32_t failures)
+{
+    int64_t gap = SCHEDULE_GAP_FIRST;
+    for (uint32_t i = 1; i < failures && gap < SCHEDULE_GAP_MAX; i++)
+        gap *= 2;
+    if (gap > SCHEDULE_GAP_MAX)
+        gap = SCHEDULE_GAP_MAX;
+    return gap - gap / 5 + (int64_t)s->options.random((uint64_t)(2 * (gap / 5) + 1));
+}
+
+/* ---- where a route stands ---- */
+
+static enum class class_of(const struct schedule_route *r) {
+    return r->failures ? SUSPECT
+           : r->proven ? PROVEN
+                       : NEW;
+}
+
+static unsigned limit_of(const struct schedule_route *r)
+{
+    return r->failures ? 1 : r->limit;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static void set_class(struct schedule *s, struct schedule_route *r)
+{
+    enum class class = class_of(r);
+    if (class == r->class)
+        return;
+    heap_remove(&s->heaps[r->class], &r->node);
+    s->running_of[r->class] -= r->running;
+    s->running_of[class] += r->running;
+    r->class = class;
+}
+
+/* After every change of the route. Moves it only when its time changed, so that it keeps its turn
+ * among equals. */
+static void place(struct schedule *s, struct schedule_route *r)
+{
+    set_class(s, r);
+    struct heap *h = &s->heaps[r->class];
+    if (!r->lanes.top || r->asking || r->running >= limit_of(r)) {
+        heap_remove(h, &r->node);
+        return;
+    }
+    int64_t at = later(later(r->lanes.top->at, r->until), r->served);
+    if (!r->node.in || r->node.at != at)
+        heap_put(h, &r->node, at);
+}
+
+/* ---- routes and lanes come and go ---- */
+
+static struct schedule_route *find_route(const struct schedule *s, struct slice name)
+{
+    struct table_node *n = table_find(&s->routes, hash_slice(name));
+    for (; n; n = table_find_next(n)) {
+        struct schedule_route *r = list_entry(n, struct schedule_route, by_name);
+        if (slice_eq(schedule_name(r), name))
+            return r;
+    }
+    return NULL;
+}
+
+static void drop_route(struct schedule *s, struct schedule_route *r)
+{
+    heap_remove(&s->heaps[r->class], &r->node);
+    table_remove(&s->routes, &r->by_name);
+    s->down -= r->failures > 0;
+    free(r);
+}
+
+static void wake_route(struct schedule *s, struct schedule_route *r)
+{
+    if (list_empty(&r->idle))
+        return;
+    list_remove(&r->idle);
+    s->idle_n--;
+}
+
+/* A route without work is remembered for a while, with its pace. */
+static void rest_route(struct schedule *s, struct schedule_route *r)
+{
+    if (r->lane_n || r->running || !list_empty(&r->idle))
+        return;
+    list_push_back(&s->idle, &r->idle);
+    if (++s->idle_n <= SCHEDULE_IDLE_MAX)
+        return;
+    struct schedule_route *oldest =
+        list_entry(list_pop_front(&s->idle), struct schedule_route, idle);
+    s->idle_n--;
+    drop_route(s, oldest);
+}
+
+static struct schedule_route *take_route(struct schedule *s, struct slice name)
+{
+    struct schedule_route *r = find_route(s, name);
+    if (r) {
+        wake_route(s, r);
+        return r;
+    }
+    r = calloc(1, sizeof *r + name.n);
+    if (!r)
+        return NULL;
+    r->limit = SCHEDULE_FIRST_LIMIT < s->options.couriers_route ? SCHEDULE_FIRST_LIMIT
+                                                                : s->options.couriers_route;
+    r->class = NEW;
+    r->name_n = name.n;
+    memcpy(r->name, name.p, name.n);
+    list_init(&r->idle);
+    if (!table_insert(&s->routes, &r->by_name, hash_slice(name))) {
+        free(r);
+        return NULL;
+    }
+    return r;
+}
+
+static uint64_t lane_hash(const struct schedule_route *r, uint64_t account)
+{
+    uint64_t both[2] = {r->by_name.hash, account};
+    return hash_slice(slice(both, sizeof both));
+}
+
+static struct schedule_lane *take_lane(
+    struct schedule *s, struct schedule_route *r, uint64_t account)
+{
+    uint64_t hash = lane_hash(r, account);
+    struct table_node *n = table_find(&s->lanes, hash);
+    for (; n; n = table_find_next(n)) {
+        struct schedule_lane *lane = list_entry(n, struct schedule_lane, by_account);
+        if (lane->route == r && lane->account == account)
+            return lane;
+    }
+    struct schedule_lane *lane = calloc(1, sizeof *lane);
+    if (!lane)
+        return NULL;
+    lane->route = r;
+    lane->account = account;
+    if (!table_insert(&s->lanes, &lane->by_account, hash)) {
+        free(lane);
+        return NULL;
+    }
+    r->lane_n++;
+    return lane;
+}
+
+static void drop_lane(struct schedule *s, struct schedule_lane *lane)
+{
+    heap_remove(&lane->route->lanes, &lane->node);
+    table_remove(&s->lanes, &lane->by_account);
+    lane->route->lane_n--;
+    free(lane);
+}
+
+bool schedule_note(struct schedule *s, struct slice route, uint64_t account, int64_t at)
+{
+    struct schedule_route *r = take_route(s, route);
+    if (!r)
+        return false;
+    struct schedule_lane *lane = take_lane(s, r, account);
+    if (lane) {
+        lane->notes++;
+        at = later(at, lane->served);
+        if (!lane->node.in || at < lane->node.at)
+            heap_put(&r->lanes, &lane->node, at);
+        place(s, r);
+    }
+    rest_route(s, r);
+    return lane != NULL;
+}
+
+bool schedule_restore(struct schedule *s, struct slice route, uint32_t failures, int64_t until)
+{
+    struct schedule_route *r = find_route(s, route);
+    if (r && failures) {
+        s->down += r->failures == 0;
+        r->failures = failures;
+        r->until = until;
+        place(s, r);
+    }
+    return r != NULL;
+}
+
+static void set_up(struct schedule *s, struct schedule_route *r)
+{
+    s->down -= r->failures > 0;
+    r->failures = 0;
+    r->until = 0;
+    place(s, r);
+}
+
+void schedule_up(struct schedule *s, struct slice route)
+{
+    struct schedule_route *r = find_route(s, route);
+    if (r)
+        set_up(s, r);
+}
+
+void schedule_shed(struct schedule *s, int64_t from)
+{
+    for (size_t i = 0; s->lanes.slots && i < s->lanes.slot_count; i++)
+        for (struct table_node *node = s->lanes.slots[i], *next; node; node = next) {
+            next = node->next;
+            struct schedule_lane *lane = list_entry(node, struct schedule_lane, by_account);
+            struct schedule_route *r = lane->route;
+            if (lane->readers || !lane->node.in || later(lane->node.at, r->until) < from)
+                continue;
+            drop_lane(s, lane);
+            place(s, r);
+            rest_route(s, r);
+        }
+}
+
+/* ---- couriers ---- */
+
+static bool class_has_room(const struct schedule *s, enum class class)
+{
+    return s->running < s->options.couriers && s->running_of[class] < s->caps[class];
+}
+
+/* The earliest of the classes that have a courier free. */
+static struct schedule_route *first(const struct schedule *s)
+{
+    const struct heap_node *best = NULL;
+    for (int i = 0; i < CLASSES; i++) {
+        const struct heap_node *top = s->heaps[i].top;
+        if (top && class_has_room(s, (enum class)i) && (!best || top->at < best->at))
+            best = top;
+    }
+    return best ? list_entry(best, struct schedule_route, node) : NULL;
+}
+
+int64_t schedule_next(const struct schedule *s)
+{
+    const struct schedule_route *r = first(s);
+    return r ? r->node.at : SCHEDULE_NEVER;
+}
+
+struct schedule_route *schedule_start(struct schedule *s, int64_t now)
+{
+    struct schedule_route *r = first(s);
+    if (!r || r->node.at > now)
+        return NULL;
+    r->running++;
+    r->asking = true;
+    r->served = now;
+    s->running++;
+    s->running_of[r->class]++;
+    place(s, r);
+    return r;
+}
+
+void schedule_ended(struct schedule *s, struct schedule_route *r, bool found, int64_t now)
+{
+    r->running--;
+    s->running--;
+    s->running_of[r->class]--;
+    if (!found)
+        r->asking = false;
+    r->served = later(r->served, now);
+    place(s, r);
+    rest_route(s, r);
+}
+
+struct slice schedule_name(const struct schedule_route *r)
+{
+    return slice(r->name, r->name_n);
+}
+
+bool schedule_stay(const struct schedule *s, const struct schedule_route *r, int64_t now)
+{
+    if (r->until > now || r->running > limit_of(r))
+        return false;
+    for (int i = 0; i < CLASSES; i++) {
+        const struct heap_node *top = s->heaps[i].top;
+        bool mine = s->running >= s->options.couriers || i == (int)r->class;
+        if (top && top->at <= now && top != &r->node && mine && !class_has_room(s, (enum class)i))
+            return false;
+    }
+    return true;
+}
+
+bool schedule_pick(
+    struct schedule *s, struct schedule_route *r, int64_t now, struct schedule_pick *pick)
+{
+    struct heap_node *top = r->lanes.top;
+    if (!top || top->at > now || r->until > now)
+        return false;
+    struct schedule_lane *lane = list_entry(top, struct schedule_lane, node);
+    lane->readers++;
+    lane->served = now;
+    heap_put(&r->lanes, &lane->node, now);
+    place(s, r);
+    *pick = (struct schedule_pick){.account = lane->account, .lane = lane, .notes = lane->notes};
+    return true;
+}
+
+void schedule_picked(struct schedule *s, struct schedule_route *r, const struct schedule_pick *pick,
+    int64_t next, bool found, int64_t now)
+{
+    struct schedule_lane *lane = pick->lane;
+    lane->readers--;
+    if (lane->notes == pick->notes) {
+        if (next == SCHEDULE_NEVER)
+            heap_remove(&r->lanes, &lane->node);
+        else if (!lane->node.in || lane->node.at != later(next, lane->served))
+            heap_put(&r->lanes, &lane->node, later(next, lane->served));
+    }
+    if (!lane->node.in && !lane->readers)
+        drop_lane(s, lane);
+    if (found)
+        r->asking = false;
+    place(s, r);
+}
+
+void schedule_success(struct schedule *s, struct schedule_route *r)
+{
+    r->proven = true;
+    if (r->limit < s->options.couriers_route)
+        r->limit++;
+    set_up(s, r);
+}
+
+void schedule_deferred(struct schedule *s, struct schedule_route *r)
+{
+    r->limit = at_least_one(r->limit / 2);
+    place(s, r);
+}
+
+void schedule_down(struct schedule *s, struct schedule_route *r, int64_t now)
+{
+    if (r->until > now)
+        return;
+    s->down += r->failures == 0;
+    r->failures++;
+    r->until = now + schedule_gap(s, r->failures);
+    r->limit = 1;
+    place(s, r);
+}
+
+uint32_t schedule_failures(const struct schedule_route *r, int64_t *until)
+{
+    *until = r->until;
+    return r->failures;
+}
+
+void schedule_figures(const struct schedule *s, struct schedule_figures *f)
+{
+    *f = (struct schedule_figures){
+        .routes = s->routes.n, .lanes = s->lanes.n, .down = s->down, .running = s->running};
+}

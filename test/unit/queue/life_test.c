@@ -1,0 +1,417 @@
+/* A queue over a harsh store with couriers that are played here, on two reactors, under a clock of
+ * the test's own. */
+#include "base/log.h"
+#include "base/random.h"
+#include "queue/reporter.h"
+#include "unit/queue/fixture.h"
+#include <time.h>
+
+enum { MESSAGES = 120, EACH = 3 };
+
+static _Atomic int64_t ahead; /* s, of the wall clock */
+
+static int64_t real_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * CLOCK_SEC + t.tv_nsec;
+}
+
+static int64_t test_wall(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (t.tv_sec + atomic_load(&ahead)) * 1000000 + t.tv_nsec / 1000;
+}
+
+static const struct clock_source test_clock = {real_now, test_wall};
+
+static int64_t wall(void)
+{
+    return test_wall() / 1000000;
+}
+
+/* ---- what couriers do ---- */
+
+static _Atomic int owned[MESSAGES][EACH], taken[MESSAGES][EACH], failed[MESSAGES][EACH];
+static _Atomic int tries, reports_remote, downs;
+static enum { ALWAYS, BY_CHANCE, DEAD, REFUSE, NO_DSN } mood;
+
+static unsigned number_of(const struct queue_message *m)
+{
+    uint64_t n = 0;
+    struct slice sender = m->sender;
+    struct slice digits = slice_cut(&sender, '@');
+    CHECK(slice_to_u64(slice_from(digits, 1), MESSAGES - 1, &n));
+    return (unsigned)n;
+}
+
+static enum queue_verdict verdict_of(void)
+{
+    switch (mood) {
+    case REFUSE:
+        return QUEUE_FAILED;
+    case NO_DSN:
+        return QUEUE_RELAYED;
+    case BY_CHANCE:
+        return random_below(4) == 0   ? QUEUE_DEFERRED
+               : random_below(8) == 0 ? QUEUE_UNTRIED
+               : random_below(8) == 0 ? QUEUE_FAILED
+                                      : QUEUE_DELIVERED;
+    default:
+        return QUEUE_DELIVERED;
+    }
+}
+
+static void try_item(struct queue_batch *b, struct queue_item *item)
+{
+    struct queue_settlement s[QUEUE_ITEM_MAX] = {0};
+    CHECK(item->n && item->n <= QUEUE_ITEM_MAX);
+    bool is_report = item->message.flags & QUEUE_IS_REPORT;
+    unsigned number = is_report ? 0 : number_of(&item->message);
+    for (size_t i = 0; i < item->n; i++) {
+        const struct queue_entry *e = &item->entries[i];
+        CHECK(slice_eq(e->route, queue_batch_route(b)) && e->next <= wall());
+        CHECK(is_report || atomic_fetch_add(&owned[number][e->index], 1) == 0);
+        s[i] = (struct queue_settlement){.verdict = is_report ? QUEUE_DELIVERED : verdict_of(),
+            .reply = S("550 5.1.1 no such user"),
+            .remote_said = true,
+            .remote = S("mx.far.example [192.0.2.1]")};
+        memcpy(s[i].status, s[i].verdict == QUEUE_DEFERRED ? "4.2.0" : "5.1.1", 6);
+        atomic_fetch_add(&tries, 1);
+    }
+    if (random_below(2))
+        task_sleep(deadline_in((int64_t)random_below(3) * CLOCK_MS));
+    for (size_t i = 0; i < item->n && !is_report; i++)
+        CHECK(atomic_fetch_add(&owned[number][item->entries[i].index], -1) == 1);
+    CHECK(queue_settle(b, item, s, SOON));
+    for (size_t i = 0; i < item->n && !is_report; i++) {
+        bool gone = s[i].verdict == QUEUE_DELIVERED || s[i].verdict == QUEUE_RELAYED;
+        atomic_fetch_add(&taken[number][item->entries[i].index], gone);
+        atomic_fetch_add(&failed[number][item->entries[i].index], s[i].verdict == QUEUE_FAILED);
+    }
+    if (is_report)
+        atomic_fetch_add(&reports_remote, 1);
+}
+
+static void carry(void *arg, struct queue_batch *b)
+{
+    struct arena arena;
+    struct queue_item item;
+    arena_init(&arena, (size_t)4 * 1024 * 1024);
+    while (queue_next(b, &arena, &item, SOON)) {
+        if (mood == DEAD) {
+            const struct queue_settlement why = {
+                .verdict = QUEUE_DEFERRED, .status = "4.4.1", .reply = S("connection refused")};
+            atomic_fetch_add(&downs, 1);
+            queue_route_down(b, &why);
+        } else {
+            try_item(b, &item);
+        }
+        arena_reset(&arena);
+    }
+    arena_reset(&arena);
+}
+
+/* ---- reports ---- */
+
+static char report_text[65536];
+static size_t report_n;
+static enum queue_report_to report_to;
+
+static void find(void *arg, struct slice address, struct queue_report_target *t, deadline until)
+{
+    t->to = report_to;
+    t->partition = keyspace_partition(KEYSPACE_ACCOUNT, 7);
+    t->account = 7;
+    memcpy(t->route, "back.example", 13);
+}
+
+/* One row for each report: the blob. */
+static enum outcome deliver(struct store_txn *t, void *arg,
+    const struct queue_report_target *target, store_blob_id blob, uint64_t size, int64_t now_s)
+{
+    char key[8];
+    pack_u64(key, blob);
+    store_retain(t, blob);
+    store_put(t, slice(key, 8), S("x"));
+    return OUTCOME_DONE;
+}
+
+static const struct queue_reporter reporter = {
+    .hostname = {"mail.example.org", 16}, .tmp_dir = -1, .find = find, .deliver = deliver};
+
+static void count_fn(struct store_view *v, void *arg)
+{
+    struct store_cursor c;
+    struct slice key, row;
+    uint64_t *last = arg;
+    last[0] = last[1] = 0;
+    store_seek(v, S(""), &c);
+    while (store_next(&c, &key, &row)) {
+        last[0]++;
+        last[1] = unpack_u64(key.p);
+    }
+}
+
+static uint64_t local_reports(void)
+{
+    uint64_t found[2];
+    CHECK(store_read(fixture_store, keyspace_partition(KEYSPACE_ACCOUNT, 7), count_fn, found, NULL,
+              SOON) == OUTCOME_DONE);
+    struct store_blob *blob;
+    report_n = 0;
+    if (found[0]) {
+        CHECK(store_blob_open(fixture_store, found[1], &blob, SOON) == OUTCOME_DONE);
+        CHECK(store_blob_read(blob, 0, report_text, sizeof report_text, &report_n, SOON) ==
+              OUTCOME_DONE);
+        store_blob_close(blob);
+    }
+    return found[0];
+}
+
+static bool report_says(struct slice text)
+{
+    return slice_find_slice(slice(report_text, report_n), text) != SLICE_NONE;
+}
+
+/* ---- running ---- */
+
+static struct queue *q;
+
+static void open_queue(void)
+{
+    char why[256];
+    const struct queue_options options = {
+        .store = fixture_store, .carry = carry, .reporter = &reporter, .couriers = 16};
+    CHECK(q = queue_open(&options, why, SOON));
+}
+
+static void begin(uint64_t seed, unsigned unknown)
+{
+    char why[512];
+    enum store_open_error error;
+    const struct store_options options = {
+        .engine = "memory", .dir = -1, .harsh = true, .seed = seed, .unknown_one_in = unknown};
+    memset(owned, 0, sizeof owned);
+    memset(taken, 0, sizeof taken);
+    memset(failed, 0, sizeof failed);
+    tries = reports_remote = downs = 0;
+    CHECK(fixture_store = store_open(&options, &error, why));
+    open_queue();
+}
+
+static void end(void)
+{
+    queue_stop(q, SOON);
+    queue_close(q);
+    fixture_close();
+}
+
+static void put_one(unsigned number, uint8_t notify, const char *route)
+{
+    char sender[32];
+    struct queue_recipient r[EACH];
+    snprintf(sender, sizeof sender, "s%u@b.example", number);
+    for (unsigned i = 0; i < EACH; i++)
+        r[i] = (struct queue_recipient){
+            .address = S("x@far.example"), .route = slice_str(route), .notify = notify};
+    struct queue_new new = {
+        .message = {.account = 1 + number % 3, .created = wall(), .sender = slice_str(sender)},
+        .recipients = r,
+        .n = EACH};
+    enum outcome o = fixture_put(&new, S("Subject: x\r\nX-Mark: yes\r\n\r\nhello\r\n"));
+    while (o == OUTCOME_UNKNOWN) { /* as a restart would show it */
+        struct queue_figures f;
+        CHECK(queue_figures(q, &f, SOON));
+        o = f.messages ? OUTCOME_DONE : fixture_put(&new, S("Subject: x\r\n\r\nhello\r\n"));
+    }
+    CHECK(o == OUTCOME_DONE);
+    queue_wake(q, &new);
+}
+
+static uint64_t entries(void)
+{
+    struct queue_figures f;
+    CHECK(queue_figures(q, &f, SOON));
+    return f.entries;
+}
+
+/* Until the queue is empty; time flies meanwhile. */
+static void drain(int64_t step)
+{
+    while (entries()) {
+        atomic_fetch_add(&ahead, step);
+        queue_tend(q);
+        task_sleep(deadline_in(20 * CLOCK_MS));
+    }
+}
+
+static void everything(void *arg)
+{
+    static const char *const routes[] = {"a.example", "b.example", "c.example", "d.example"};
+    begin(11, 0);
+    mood = BY_CHANCE;
+    report_to = QUEUE_REPORT_LOCAL;
+    for (unsigned i = 0; i < MESSAGES; i++)
+        put_one(i, 0, routes[i % 4]);
+    queue_start(q);
+    drain(600);
+    queue_stop(q, SOON);
+    int lost = 0, bounced = 0;
+    for (unsigned i = 0; i < MESSAGES * EACH; i++) {
+        int t = taken[i / EACH][i % EACH], f = failed[i / EACH][i % EACH];
+        CHECK(t + f == 1);
+        lost += f;
+    }
+    for (unsigned i = 0; i < MESSAGES; i++)
+        bounced += failed[i][0] || failed[i][1] || failed[i][2];
+    CHECK(lost > 0 && local_reports() >= (uint64_t)bounced && local_reports() <= (uint64_t)lost);
+    CHECK(fixture_count(KEY_QUEUE_MESSAGE) == 0 && fixture_count(KEY_QUEUE_DUE) == 0);
+    CHECK(fixture_count(KEY_QUEUE_DEADLINE) == 0);
+    CHECK(fixture_refs() == local_reports());
+    end();
+}
+
+static void each_entry_ends_once(void **state)
+{
+    run_on(2, everything, NULL);
+}
+
+static void unknown(void *arg)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        begin(seed, 5);
+        mood = seed % 2 ? REFUSE : ALWAYS;
+        report_to = seed == 3 ? QUEUE_REPORT_REMOTE : QUEUE_REPORT_LOCAL;
+        queue_start(q);
+        put_one(0, 0, "a.example");
+        drain(60);
+        queue_stop(q, SOON);
+        for (int i = 0; i < EACH; i++)
+            CHECK(taken[0][i] + failed[0][i] == 1);
+        if (seed == 1)
+            CHECK(local_reports() == 1);
+        if (seed == 3)
+            CHECK(reports_remote == 1);
+        end();
+    }
+}
+
+static void an_unknown_outcome_neither_loses_nor_repeats(void **state)
+{
+    run_on(2, unknown, NULL);
+}
+
+static void down(void *arg)
+{
+    begin(12, 0);
+    mood = DEAD;
+    report_to = QUEUE_REPORT_LOCAL;
+    queue_start(q);
+    for (unsigned i = 0; i < MESSAGES; i++)
+        put_one(i, i ? QUEUE_NOTIFY_NEVER : 0, "dead.example");
+    while (!downs)
+        task_sleep(deadline_in(CLOCK_MS));
+    task_sleep(deadline_in(50 * CLOCK_MS));
+    CHECK(downs <= 2 && tries == 0 && fixture_count(KEY_QUEUE_ROUTE) == 1);
+    int before = downs;
+    put_one(1, QUEUE_NOTIFY_NEVER, "dead.example"); /* waits with the others */
+    task_sleep(deadline_in(50 * CLOCK_MS));
+    CHECK(downs == before);
+    atomic_fetch_add(&ahead, 4 * 3600 + 60);
+    queue_tend(q);
+    CHECK(local_reports() == 1); /* the delay notice of the one that wants it */
+    CHECK(report_says(S("Action: delayed")) && report_says(S("connection refused")));
+    CHECK(report_says(S("Will-Retry-Until: ")) && report_says(S("X-Mark: yes")));
+    CHECK(!report_says(S("hello")));
+    queue_tend(q);
+    CHECK(local_reports() == 1);
+    atomic_fetch_add(&ahead, 5 * 86400);
+    while (entries()) {
+        queue_tend(q);
+        task_sleep(deadline_in(10 * CLOCK_MS));
+    }
+    CHECK(local_reports() == 2 && report_says(S("Action: failed\r\nStatus: 5.4.7")));
+    CHECK(fixture_count(KEY_QUEUE_DUE) == 0 && fixture_count(KEY_QUEUE_DEADLINE) == 0);
+    end();
+}
+
+static void a_dead_route_waits_and_expires(void **state)
+{
+    run_on(2, down, NULL);
+}
+
+static void restarts(void *arg)
+{
+    begin(13, 0);
+    mood = DEAD;
+    queue_start(q);
+    put_one(0, QUEUE_NOTIFY_NEVER, "dead.example");
+    while (!downs)
+        task_sleep(deadline_in(CLOCK_MS));
+    queue_stop(q, SOON);
+    queue_close(q);
+    int before = downs;
+    mood = ALWAYS;
+    open_queue();
+    queue_start(q);
+    put_one(1, QUEUE_NOTIFY_NEVER, "live.example");
+    while (taken[1][0] + taken[1][1] + taken[1][2] < 3)
+        task_sleep(deadline_in(CLOCK_MS));
+    CHECK(downs == before && taken[0][0] == 0); /* the back-off lasts */
+    drain(60);
+    CHECK(fixture_count(KEY_QUEUE_ROUTE) == 0);
+    end();
+}
+
+static void a_restart_knows_what_waits(void **state)
+{
+    run_on(2, restarts, NULL);
+}
+
+static void tells(void *arg)
+{
+    begin(14, 0);
+    mood = NO_DSN;
+    report_to = QUEUE_REPORT_LOCAL;
+    queue_start(q);
+    put_one(0, QUEUE_NOTIFY_FAILURE, "a.example");
+    drain(0);
+    CHECK(local_reports() == 0);
+    put_one(1, QUEUE_NOTIFY_SUCCESS, "a.example");
+    drain(0);
+    CHECK(local_reports() == 1 && report_says(S("Action: relayed")));
+    mood = REFUSE;
+    put_one(2, QUEUE_NOTIFY_SUCCESS, "a.example");
+    put_one(3, QUEUE_NOTIFY_NEVER, "a.example");
+    drain(0);
+    CHECK(local_reports() == 1);
+    report_to = QUEUE_REPORT_REMOTE;
+    put_one(4, 0, "a.example");
+    drain(0);
+    queue_stop(q, SOON);
+    CHECK(local_reports() == 1 && reports_remote == 1);
+    end();
+}
+
+static void reports_follow_notify(void **state)
+{
+    run_on(1, tells, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_entry_ends_once),
+        cmocka_unit_test(an_unknown_outcome_neither_loses_nor_repeats),
+        cmocka_unit_test(a_dead_route_waits_and_expires),
+        cmocka_unit_test(a_restart_knows_what_waits),
+        cmocka_unit_test(reports_follow_notify),
+    };
+    log_start(2, LOG_ERROR, LOG_LOGFMT);
+    clock_set(&test_clock);
+    int bad = cmocka_run_group_tests(tests, NULL, NULL);
+    log_stop();
+    return bad;
+}
