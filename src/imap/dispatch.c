@@ -36,7 +36,7 @@ static void carry_out(struct imap_session *s, struct imap_command *c)
 {
     c->row->after(s, c);
     if (!c->row->no_sync && !c->later)
-        imap_sync(s, c->row->sync_point || c->uid);
+        imap_sync(s, !c->numbers && (c->row->sync_point || c->uid));
 }
 
 void imap_dispatch_after(struct imap_session *s)

@@ -439,6 +439,8 @@ static bool resolve(struct search *q)
         bool uids = node->key == IMAP_KEY_UID;
         if (!uids && node->key != IMAP_KEY_SEQUENCE)
             continue;
+        /* RFC 7162 §3.2.10: not during a UID SEARCH with numbers in it */
+        q->c->numbers |= !uids;
         if (!v->count && node->set.star) /* clients ask 1:* of an empty mailbox */
             imap_set_resolve(&node->set, 0);
         else if (!imap_sync_resolve(q->s, q->c, &node->set, uids))

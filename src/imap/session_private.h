@@ -46,6 +46,7 @@ struct imap_command {
     struct imap_reply reply; /* OK "Done" unless the handler says otherwise */
     struct buffer long_code; /* of COPYUID and such: takes the place of reply.code when not empty */
     bool later;              /* no tagged reply now: IDLE and AUTHENTICATE give it at their end */
+    bool numbers;            /* it speaks of sequence numbers: no expunges behind it, UID or not */
     bool uncounted;          /* BAD does not count as a bad command: ID */
     const char *bye;         /* static; said behind the reply, which then closes */
 };

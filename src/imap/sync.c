@@ -7,6 +7,7 @@
 
 #define OUT_LONG ((size_t)16 * 1024)
 #define OUT_MAX  ((size_t)64 * 1024)
+#define TURN     8192 /* expunges until others have their turn */
 
 struct sync {
     struct imap_session *session;
@@ -15,6 +16,7 @@ struct sync {
     struct vanished vanished;
     bool alive; /* the connection is not ending */
     bool grew;
+    uint32_t told; /* expunges */
 };
 
 /* Sends what is gathered when it is `much`. */
@@ -34,6 +36,8 @@ TASK_FN
 static void tell_expunge(void *arg, uint32_t number, uint32_t uid)
 {
     struct sync *y = arg;
+    if (++y->told % TURN == 0)
+        task_yield();
     if (y->session->qresync) {
         vanished_add(&y->vanished, uid, uid);
         return;
