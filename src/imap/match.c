@@ -41,8 +41,8 @@ static bool wants_row(enum imap_key key)
 static bool fold_into(struct slice utf8, struct arena *arena, struct slice *out)
 {
     struct buffer folded;
-    buffer_init(&folded, utf8.n * NEEDLE_GROWTH + 1);
-    bool fine = needle_fold(utf8, &folded);
+    buffer_init(&folded, utf8.n * NEEDLES_GROWTH + 1);
+    bool fine = needles_fold(utf8, &folded);
     if (fine)
         *out = arena_copy(arena, buffer_slice(&folded));
     buffer_finish(&folded);
@@ -59,10 +59,10 @@ static bool init_node(struct match *m, uint32_t i, struct arena *arena)
         m->cached = m->cached && render_field_cached(node->name);
         return fold_into(node->text, arena, &m->folded[i]);
     case IMAP_KEY_BODY:
-        return needles_add(&m->needles, node->text, NEEDLE_BODY, arena, &m->needle[i]);
+        return needles_add(&m->needles, node->text, NEEDLES_BODY, arena, &m->needle[i]);
     case IMAP_KEY_TEXT:
         return needles_add(
-            &m->needles, node->text, NEEDLE_HEADER | NEEDLE_BODY, arena, &m->needle[i]);
+            &m->needles, node->text, NEEDLES_HEADER | NEEDLES_BODY, arena, &m->needle[i]);
     default:
         return true;
     }
@@ -236,7 +236,7 @@ static bool fold_value(struct match *m, const struct header_field *field, bool *
     buffer_reset(&m->decoded);
     buffer_reset(&m->text);
     *folded =
-        word_decode(field->value, &m->decoded) && needle_fold(buffer_slice(&m->decoded), &m->text);
+        word_decode(field->value, &m->decoded) && needles_fold(buffer_slice(&m->decoded), &m->text);
     return *folded;
 }
 

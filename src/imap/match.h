@@ -3,7 +3,7 @@
  * nodes are settled from the last to the first, since children stand behind their parents. */
 #pragma once
 #include "imap/criteria.h"
-#include "imap/needle.h"
+#include "imap/needles.h"
 #include "mailbox/mailbox.h"
 
 enum match_verdict { MATCH_NO, MATCH_YES, MATCH_OPEN };

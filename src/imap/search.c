@@ -1,16 +1,14 @@
 /* SEARCH, UID SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 7162 §3.1.5). Rows are read in batches and
  * judged where they lie; only messages that the rows leave open are opened. Results are ranges. */
 #include "base/blame.h"
-#include "base/budget.h"
-#include "imap/criteria.h"
 #include "imap/match.h"
 #include "imap/render.h"
+#include "imap/results.h"
 #include "imap/session_private.h"
 #include "imap/texts.h"
-#include <stdlib.h>
 
-#define ROWS_CACHED 32 /* rendered rows in one read */
-#define LINE_PIECE  ((size_t)16 * 1024)
+#define ROWS_CACHED 32             /* rendered rows in one read */
+#define STRETCH     (2 * CLOCK_MS) /* others wait no longer */
 
 struct candidate {
     uint8_t verdict;
@@ -34,20 +32,12 @@ struct cached_row {
     char bytes[MAILBOX_RENDERED_MAX];
 };
 
-/* Ranges of numbers or UIDs; counted against the budget. */
-struct found {
-    struct mailbox_uids *ranges;
-    size_t n, room;
-    uint32_t count;
-    uint64_t first_modseq, last_modseq, modseq; /* of the first, of the last, the highest */
-};
-
 struct search {
     struct imap_session *s;
     struct imap_command *c;
     struct imap_criteria criteria;
     struct match match;
-    struct found found;
+    struct results results;
     struct batch *batch;
     struct cached_row *rows; /* ROWS_CACHED */
     uint32_t row_n;
@@ -57,47 +47,6 @@ struct search {
     bool unreadable;    /* a message could not be read; told in the log once */
     deadline until;
 };
-
-/* ---- results ---- */
-
-static bool found_grow(struct found *f)
-{
-    size_t room = f->room ? f->room * 2 : 64;
-    size_t bytes = (room - f->room) * sizeof *f->ranges;
-    if (!budget_take(bytes))
-        return false;
-    struct mailbox_uids *grown = realloc(f->ranges, room * sizeof *grown);
-    if (!grown) {
-        budget_give(bytes);
-        return false;
-    }
-    f->ranges = grown;
-    f->room = room;
-    return true;
-}
-
-/* Ascending. False: out of memory. */
-static bool found_add(struct found *f, uint32_t number, uint64_t modseq)
-{
-    if (f->n && f->ranges[f->n - 1].last + 1 == number) {
-        f->ranges[f->n - 1].last = number;
-    } else {
-        if (f->n == f->room && !found_grow(f))
-            return false;
-        f->ranges[f->n++] = (struct mailbox_uids){number, number};
-    }
-    if (!f->count++)
-        f->first_modseq = modseq;
-    f->last_modseq = modseq;
-    f->modseq = modseq > f->modseq ? modseq : f->modseq;
-    return true;
-}
-
-static void found_finish(struct found *f)
-{
-    budget_give(f->room * sizeof *f->ranges);
-    free(f->ranges);
-}
 
 /* ---- by the row ---- */
 
@@ -281,6 +230,7 @@ static bool judge_batch(struct search *q)
 {
     struct batch *b = q->batch;
     enum outcome o = OUTCOME_DONE;
+    int64_t since = clock_now();
     q->row_n = 0;
     if (q->match.steps & MATCH_ROW)
         o = store_read(
@@ -293,12 +243,17 @@ static bool judge_batch(struct search *q)
     }
     for (uint32_t i = 0; i < b->n; i++) {
         const struct candidate *k = &b->list[i];
-        if (k->verdict == MATCH_OPEN)
+        if (k->verdict == MATCH_OPEN) {
             judge_open(q, i);
+            if (clock_now() - since > STRETCH) {
+                task_yield();
+                since = clock_now();
+            }
+        }
         if (k->verdict != MATCH_YES)
             continue;
         uint32_t number = q->c->uid ? k->message.uid : k->number;
-        if (!found_add(&q->found, number, k->message.modseq)) {
+        if (!results_add(&q->results, number, k->message.modseq)) {
             imap_reply(q->c, IMAP_NO, "LIMIT", "Too many results for the memory that there is");
             return false;
         }
@@ -337,95 +292,13 @@ static void walk(struct search *q)
         if (!judge_batch(q))
             return;
         task_yield();
-        if (task_cancelled() || clock_now() > q->until) {
+        if (!imap_send(&q->s->talk, S("")))
+            return; /* nobody waits for it any more */
+        if (clock_now() > q->until) {
             imap_reply(q->c, IMAP_NO, "LIMIT", "The search takes too long");
             return;
         }
     }
-}
-
-/* ---- the response ---- */
-
-/* Sends what is there when it is much. */
-TASK_FN
-static bool drain(struct search *q, struct buffer *out)
-{
-    if (out->n < LINE_PIECE)
-        return true;
-    bool alive = imap_send(&q->s->talk, buffer_slice(out));
-    buffer_reset(out);
-    return alive;
-}
-
-/* * SEARCH 1 2 3 (MODSEQ 12) */
-TASK_FN
-static void tell_numbers(struct search *q, struct buffer *out)
-{
-    buffer_add(out, S("* SEARCH"));
-    for (size_t i = 0; i < q->found.n; i++) {
-        const struct mailbox_uids *r = &q->found.ranges[i];
-        for (uint64_t number = r->first; number <= r->last; number++) {
-            buffer_add_char(out, ' ');
-            buffer_add_u64(out, number);
-            if (!drain(q, out))
-                return;
-        }
-    }
-    if (q->criteria.modseq && q->found.count)
-        buffer_printf(out, " (MODSEQ %llu)", (unsigned long long)q->found.modseq);
-}
-
-/* RFC 7162 §3.1.10: of what is told, when only ends of it are. */
-static uint64_t told_modseq(const struct search *q)
-{
-    unsigned returns = q->criteria.returns;
-    if (returns & (IMAP_RETURN_ALL | IMAP_RETURN_COUNT))
-        return q->found.modseq;
-    uint64_t first = returns & IMAP_RETURN_MIN ? q->found.first_modseq : 0;
-    uint64_t last = returns & IMAP_RETURN_MAX ? q->found.last_modseq : 0;
-    return first > last ? first : last;
-}
-
-/* * ESEARCH (TAG "a1") UID MIN 1 MAX 9 COUNT 3 ALL 1,5,9 MODSEQ 12 */
-TASK_FN
-static void tell_extended(struct search *q, struct buffer *out)
-{
-    const struct found *f = &q->found;
-    unsigned returns = q->criteria.returns;
-    buffer_add(out, S("* ESEARCH (TAG "));
-    imap_out_string(out, q->c->tag);
-    buffer_add(out, q->c->uid ? S(") UID") : S(")"));
-    if (returns & IMAP_RETURN_MIN && f->n)
-        buffer_printf(out, " MIN %u", f->ranges[0].first);
-    if (returns & IMAP_RETURN_MAX && f->n)
-        buffer_printf(out, " MAX %u", f->ranges[f->n - 1].last);
-    if (returns & IMAP_RETURN_COUNT)
-        buffer_printf(out, " COUNT %u", f->count);
-    if (returns & IMAP_RETURN_ALL && f->n) {
-        buffer_add(out, S(" ALL "));
-        for (size_t i = 0; i < f->n; i++) {
-            buffer_add(out, i ? S(",") : S(""));
-            imap_out_uids(out, &f->ranges[i], 1);
-            if (!drain(q, out))
-                return;
-        }
-    }
-    if (q->criteria.modseq && f->n)
-        buffer_printf(out, " MODSEQ %llu", (unsigned long long)told_modseq(q));
-}
-
-TASK_FN
-static void tell(struct search *q)
-{
-    struct buffer out;
-    buffer_init(&out, LINE_PIECE * 2);
-    if (q->criteria.extended)
-        tell_extended(q, &out);
-    else
-        tell_numbers(q, &out);
-    buffer_add(&out, S("\r\n"));
-    imap_send(&q->s->talk, buffer_slice(&out));
-    buffer_finish(&out);
 }
 
 /* ---- the command ---- */
@@ -480,7 +353,7 @@ static void run(struct search *q)
     if (!q->s->selected->gone)
         walk(q);
     if (q->c->reply.status == IMAP_OK)
-        tell(q);
+        results_tell(&q->results, q->s, q->c, &q->criteria);
 }
 
 void imap_search(struct imap_session *s, struct imap_command *c)
@@ -502,5 +375,5 @@ void imap_search(struct imap_session *s, struct imap_command *c)
     }
     run(q);
     match_finish(&q->match);
-    found_finish(&q->found);
+    results_finish(&q->results);
 }

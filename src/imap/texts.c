@@ -112,13 +112,13 @@ static void feed_header(struct feed *f, struct slice header)
 {
     struct header_reader r = header_reader(header);
     struct header_field field;
-    while (header_next(&r, &field) && needles_wanted(f->needles, NEEDLE_HEADER)) {
+    while (header_next(&r, &field) && needles_wanted(f->needles, NEEDLES_HEADER)) {
         buffer_reset(&f->utf8);
         buffer_add(&f->utf8, field.name);
         buffer_add(&f->utf8, S(": "));
         if (!word_decode(field.value, &f->utf8))
             continue; /* longer than anything that is looked for */
-        needles_begin(f->needles, NEEDLE_HEADER);
+        needles_begin(f->needles, NEEDLES_HEADER);
         f->full = !needles_feed(f->needles, buffer_slice(&f->utf8)) || f->full;
         needles_end(f->needles);
     }
@@ -185,8 +185,8 @@ static enum outcome feed_body(struct feed *f, const struct mime_part *part)
     if (!f->charset)
         return OUTCOME_REFUSED;
     transfer_init(&f->transfer, part->transfer);
-    needles_begin(f->needles, NEEDLE_BODY);
-    while (at < part->end && needles_wanted(f->needles, NEEDLE_BODY)) {
+    needles_begin(f->needles, NEEDLES_BODY);
+    while (at < part->end && needles_wanted(f->needles, NEEDLES_BODY)) {
         enum outcome o = bytes_at(f->source, at, &bytes);
         if (o != OUTCOME_DONE) {
             charset_close(f->charset);
@@ -230,7 +230,7 @@ static enum outcome feed_part(struct feed *f, uint32_t index)
     const struct mime_part *part = &f->mime->parts[index];
     bool message = part->parent == MIME_NONE || f->mime->parts[part->parent].kind == MIME_MESSAGE;
     enum outcome o = OUTCOME_DONE;
-    if (message && needles_wanted(f->needles, NEEDLE_HEADER)) {
+    if (message && needles_wanted(f->needles, NEEDLES_HEADER)) {
         o = gather(f, part->header, part->body);
         if (o == OUTCOME_DONE)
             compute(f, buffer_slice(&f->header), feed_header);
@@ -250,7 +250,7 @@ enum outcome texts_feed(struct texts_source *s, struct needles *needles)
     buffer_init(&f.utf8, FIELD_MAX > UTF8_MAX ? FIELD_MAX : UTF8_MAX);
     enum outcome o = parse(&f);
     for (uint32_t i = 0; o == OUTCOME_DONE && i < f.mime->n && !f.full; i++) {
-        if (!needles_wanted(needles, NEEDLE_HEADER | NEEDLE_BODY))
+        if (!needles_wanted(needles, NEEDLES_HEADER | NEEDLES_BODY))
             break;
         o = feed_part(&f, i);
     }

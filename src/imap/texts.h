@@ -2,7 +2,7 @@
  * encoded words) and shown to needles. Memory is bounded whatever the message; long computing runs
  * on offload threads. */
 #pragma once
-#include "imap/needle.h"
+#include "imap/needles.h"
 #include "store/engine.h"
 
 #define TEXTS_HEADER_MAX ((size_t)2 * 1024 * 1024) /* of a header that is looked at */

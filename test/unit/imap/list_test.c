@@ -34,11 +34,11 @@ static void say(const char *input, const char *want)
 #define LEAF           "\\HasNoChildren"
 #define PARENT         "\\HasChildren"
 #define L(flags, name) "* LIST (" flags ") \"/\" " name "\r\n"
-#define FIRST          L(LEAF " \\Archive", "Archive") L(LEAF " \\Drafts", "Drafts") L(LEAF, "INBOX")
+#define DRAFTS         L(LEAF " \\Archive", "Archive") L(LEAF " \\Drafts", "Drafts")
 #define JUNK           L(LEAF " \\Junk", "Junk")
 #define SENT           L(LEAF " \\Sent", "Sent")
 #define TRASH          L(LEAF " \\Trash", "Trash")
-#define DEFAULTS       FIRST JUNK SENT TRASH
+#define DEFAULTS       DRAFTS L(LEAF, "INBOX") JUNK SENT TRASH
 
 TEST(the_default_mailboxes)
 {

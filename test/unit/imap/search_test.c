@@ -3,10 +3,11 @@
 #include "store/memory.h"
 #include "unit/imap/dialog.h"
 
-#define HEAD(from, subject, date) "From: " from "\r\nSubject: " subject "\r\nDate: " date "\r\n"
-#define MIXED                     "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
-
 /* clang-format off */
+#define HEAD(from, subject, date) \
+    "From: " from "\r\nSubject: " subject "\r\nDate: " date "\r\n"
+#define MIXED "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+
 static const struct {
     const char *text;
     uint8_t flags;
@@ -17,13 +18,15 @@ static const struct {
     /* 2: encoded words, quoted-printable in Latin-1, a needle over a soft line break */
     {HEAD("=?iso-8859-1?Q?J=F6rg?= <joerg@example.org>", "=?utf-8?B?R3LDvMOfZQ==?=",
             "Tue, 03 Feb 2026 01:00:00 +0200")
-       "Content-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n"
+       "Content-Type: text/plain; charset=iso-8859-1\r\n"
+        "Content-Transfer-Encoding: quoted-printable\r\n"
        "\r\nSch=F6ne Gr=\r\n=FC=DFe aus K=F6ln\r\n", MAILBOX_FLAGGED},
     /* 3: base64 text, a picture that is not text, a message in it */
     {HEAD("Bob <bob@example.com>", "Fwd: something", "Wed, 04 Feb 2026 12:00:00 +0000") MIXED
        "--b\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n"
        "SGVsbG8gaGlkZGVuIFdvcmxk\r\n--b\r\nContent-Type: image/png\r\n\r\npixelated\r\n"
-       "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: Inner secret\r\n\r\nInner body\r\n--b--\r\n",
+       "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: Inner secret\r\n"
+        "\r\nInner body\r\n--b--\r\n",
      MAILBOX_SEEN | MAILBOX_ANSWERED},
     /* 4: no Date, 8-bit without a charset, fields that repeat */
     {"From: nobody\r\nTo: Ann\r\nTo: Zoe <zoe@example.org>\r\nX-Thing:\r\n folded value\r\n"
@@ -225,6 +228,47 @@ TEST(long_messages)
            "* SEARCH 1 2 3 4\r\n3 OK Done\r\n" BYE);
 }
 
+/* What the row says is in the message is not what is there, so that it shows where it was looked.
+ */
+static enum outcome append_rendered(struct store_txn *t, void *arg)
+{
+    struct fixture_append *a = arg;
+    struct buffer row;
+    buffer_init(&row, MAILBOX_RENDERED_MAX);
+    CHECK(imap_render(
+        S(""), S("Subject: in the row\r\nDate: 1 Jan 2020 00:00:00 +0000\r\n\r\n"), &row));
+    a->append.rendered = buffer_slice(&row);
+    enum outcome o = fixture_append_fn(t, a);
+    buffer_finish(&row);
+    return o;
+}
+
+TEST(cached_fields)
+{
+    struct spool *body = spool_create(&(struct spool_options){.tmp_dir = -1});
+    CHECK(body && spool_write(body, S("Subject: in the blob\r\nX-Other: y\r\n\r\n")) == SPOOL_OK);
+    CHECK(spool_end(body, SOON) == OUTCOME_DONE);
+    struct store_blob_owner owner = {ACCOUNT, MAILBOX_INBOX};
+    struct store_new_blob blob = {.body = body, .owners = &owner, .owner_count = 1};
+    struct fixture_append a = {.append = {.mailbox = MAILBOX_INBOX}, .blob = &blob};
+    for (unsigned i = 0; i < 100; i++) {
+        struct store_mutation m = {
+            .partition = mailbox_partition(ACCOUNT), .fn = append_rendered, .arg = &a};
+        CHECK(store_mutate(fixture_store, &m, i ? NULL : &blob, SOON) == OUTCOME_DONE);
+    }
+    spool_destroy(body);
+    dialog_say(S(LOGIN EXAMINE
+                   "1 SEARCH SUBJECT row\r\n2 SEARCH SUBJECT blob\r\n3 SEARCH SENTON 1-Jan-2020\r\n"
+                   "4 SEARCH HEADER X-Other y SUBJECT blob\r\n5 SEARCH TEXT blob 6:10\r\n" LOGOUT),
+        IN "* FLAGS (" ANY ")\r\n* OK [PERMANENTFLAGS ()]" ANY
+           "\r\n* 105 EXISTS\r\n* 105 RECENT\r\n"
+           "* OK [UNSEEN 2]" ANY "\r\n* OK [UIDVALIDITY " ANY "\r\n* OK [UIDNEXT 106]" ANY "\r\n"
+           "* OK [HIGHESTMODSEQ " ANY "\r\nx OK [READ-ONLY]" ANY "\r\n"
+           "* SEARCH" ANY "\r\n1 OK Done\r\n* SEARCH\r\n2 OK Done\r\n* SEARCH 6 7 " ANY
+           " 105\r\n3 OK Done\r\n"
+           "* SEARCH 6 7 " ANY " 105\r\n4 OK Done\r\n* SEARCH 6 7 8 9 10\r\n5 OK Done\r\n" BYE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +276,7 @@ int main(void)
         cmocka_unit_test(dates_and_sizes),
         cmocka_unit_test(headers),
         cmocka_unit_test(texts),
+        cmocka_unit_test(cached_fields),
         cmocka_unit_test(extended),
         cmocka_unit_test(modseq),
         cmocka_unit_test(refused),

@@ -1,5 +1,5 @@
 #include "base/utf8.h"
-#include "imap/needle.h"
+#include "imap/needles.h"
 #include "unit/unit.h"
 
 static struct arena arena;
@@ -23,7 +23,7 @@ static void folds(const char *text, const char *expected)
 {
     struct buffer b;
     buffer_init(&b, 4096);
-    assert_true(needle_fold(slice_str(text), &b));
+    assert_true(needles_fold(slice_str(text), &b));
     assert_slice(buffer_slice(&b), slice_str(expected));
     buffer_finish(&b);
 }
@@ -51,9 +51,9 @@ static uint32_t add(const char *text, uint8_t where)
 /* Found in the text, in pieces of n bytes of ASCII? */
 static bool found(const char *needle, const char *text, size_t n)
 {
-    uint32_t i = add(needle, NEEDLE_BODY);
+    uint32_t i = add(needle, NEEDLES_BODY);
     struct slice rest = slice_str(text);
-    needles_begin(&needles, NEEDLE_BODY);
+    needles_begin(&needles, NEEDLES_BODY);
     while (rest.n) {
         assert_true(needles_feed(&needles, slice_sub(rest, 0, n)));
         rest = slice_from(rest, n);
@@ -75,21 +75,21 @@ static void pieces(void **state)
 /* A text ends where it ends: what begins in one is not found to end in the next. */
 static void texts_are_apart(void **state)
 {
-    uint32_t i = add("ab", NEEDLE_BODY), k = add("b", NEEDLE_HEADER);
+    uint32_t i = add("ab", NEEDLES_BODY), k = add("b", NEEDLES_HEADER);
     for (unsigned n = 0; n < 2; n++) {
-        needles_begin(&needles, NEEDLE_BODY);
+        needles_begin(&needles, NEEDLES_BODY);
         assert_true(needles_feed(&needles, n ? S("b") : S("a")));
         needles_end(&needles);
     }
     assert_false(needles.list[i].found || needles.list[k].found);
-    assert_true(needles_wanted(&needles, NEEDLE_HEADER) && needles_wanted(&needles, NEEDLE_BODY));
-    needles_begin(&needles, NEEDLE_HEADER);
+    assert_true(needles_wanted(&needles, NEEDLES_HEADER) && needles_wanted(&needles, NEEDLES_BODY));
+    needles_begin(&needles, NEEDLES_HEADER);
     assert_true(needles_feed(&needles, S("ab")));
     needles_end(&needles);
     assert_true(!needles.list[i].found && needles.list[k].found);
-    assert_false(needles_wanted(&needles, NEEDLE_HEADER));
+    assert_false(needles_wanted(&needles, NEEDLES_HEADER));
     needles_reset(&needles);
-    assert_true(needles_wanted(&needles, NEEDLE_HEADER));
+    assert_true(needles_wanted(&needles, NEEDLES_HEADER));
 }
 
 /* Across every border of the window, with bytes that grow when folded before it. */
@@ -98,12 +98,12 @@ static void across_windows(void **state)
     enum { AROUND = 200, SIZE = 300000 };
     char *text = malloc(SIZE);
     assert_non_null(text);
-    uint32_t i = add("needle \xc3\xa4", NEEDLE_BODY);
+    uint32_t i = add("needle \xc3\xa4", NEEDLES_BODY);
     for (size_t border = 65536 - AROUND; border < 65536 + AROUND; border++) {
         memset(text, 'x', SIZE);
         memcpy(text + border, "nEEdle \xc3\x84", 9);
         needles_reset(&needles);
-        needles_begin(&needles, NEEDLE_BODY);
+        needles_begin(&needles, NEEDLES_BODY);
         assert_true(needles_feed(&needles, slice(text, SIZE / 2)));
         needles_end(&needles);
         if (!needles.list[i].found)
@@ -118,14 +118,14 @@ static void the_worst_growth(void **state)
     enum { TIMES = 50000 };
     struct buffer b;
     buffer_init(&b, TIMES * 3 + 1);
-    uint32_t i = add("\xef\xb7\xba", NEEDLE_BODY), k = add("z", NEEDLE_BODY);
+    uint32_t i = add("\xef\xb7\xba", NEEDLES_BODY), k = add("z", NEEDLES_BODY);
     for (unsigned n = 0; n < TIMES; n++)
         buffer_add(&b, S("\xef\xb7\xba"));
-    needles_begin(&needles, NEEDLE_BODY);
+    needles_begin(&needles, NEEDLES_BODY);
     assert_true(needles_feed(&needles, buffer_slice(&b)));
     needles_end(&needles);
     assert_true(needles.list[i].found && !needles.list[k].found);
-    assert_true(needles.list[i].text.n <= 3 * NEEDLE_GROWTH);
+    assert_true(needles.list[i].text.n <= 3 * NEEDLES_GROWTH);
     buffer_finish(&b);
 }
 
@@ -133,8 +133,8 @@ static void limits(void **state)
 {
     uint32_t i;
     for (unsigned n = 0; n < 8; n++)
-        add("x", NEEDLE_BODY);
-    assert_false(needles_add(&needles, S("x"), NEEDLE_BODY, &arena, &i));
+        add("x", NEEDLES_BODY);
+    assert_false(needles_add(&needles, S("x"), NEEDLES_BODY, &arena, &i));
 }
 
 #define WITH_NEEDLES(test) cmocka_unit_test_setup_teardown(test, setup, teardown)

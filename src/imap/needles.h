@@ -4,14 +4,14 @@
 #include "base/arena.h"
 #include "base/buffer.h"
 
-#define NEEDLE_GROWTH 12 /* bytes for each byte at most when folded; 11 is the worst there is */
+#define NEEDLES_GROWTH 12 /* bytes for each byte at most when folded; 11 is the worst there is */
 
 /* Appends the folded text. False: no room. */
-bool needle_fold(struct slice utf8, struct buffer *to);
+bool needles_fold(struct slice utf8, struct buffer *to);
 
 enum needle_where {
-    NEEDLE_HEADER = 1,
-    NEEDLE_BODY = 2,
+    NEEDLES_HEADER = 1,
+    NEEDLES_BODY = 2,
 };
 
 struct needle {

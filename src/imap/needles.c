@@ -1,4 +1,4 @@
-#include "imap/needle.h"
+#include "imap/needles.h"
 #include "base/utf8.h"
 #include <unicase.h>
 #include <uninorm.h>
@@ -46,7 +46,7 @@ static size_t fold_ascii(struct slice s, struct buffer *to)
     return n;
 }
 
-bool needle_fold(struct slice utf8, struct buffer *to)
+bool needles_fold(struct slice utf8, struct buffer *to)
 {
     while (utf8.n) {
         utf8 = slice_from(utf8, fold_ascii(utf8, to));
@@ -77,8 +77,8 @@ bool needles_add(
     struct needle *needle = &s->list[s->n];
     if (s->n == s->room)
         return false;
-    buffer_init(&folded, utf8.n * NEEDLE_GROWTH + 1);
-    bool fine = needle_fold(utf8, &folded);
+    buffer_init(&folded, utf8.n * NEEDLES_GROWTH + 1);
+    bool fine = needles_fold(utf8, &folded);
     *needle = (struct needle){.where = where};
     if (fine)
         needle->text = arena_copy(arena, buffer_slice(&folded));
@@ -108,7 +108,7 @@ bool needles_wanted(const struct needles *s, uint8_t where)
 void needles_begin(struct needles *s, uint8_t where)
 {
     if (!s->window.max)
-        buffer_init(&s->window, s->longest + WINDOW + PIECE * NEEDLE_GROWTH);
+        buffer_init(&s->window, s->longest + WINDOW + PIECE * NEEDLES_GROWTH);
     buffer_reset(&s->window);
     s->where = where;
 }
@@ -141,7 +141,7 @@ bool needles_feed(struct needles *s, struct slice utf8)
 {
     while (utf8.n) {
         struct slice now = piece(utf8, PIECE);
-        if (!needle_fold(now, &s->window))
+        if (!needles_fold(now, &s->window))
             return false;
         if (s->window.n >= s->longest + WINDOW)
             look(s);
