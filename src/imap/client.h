@@ -6,10 +6,9 @@
 #include "net/dial.h"
 #include "net/login.h"
 
-#define IMAP_CLIENT_LINE ((size_t)64 * 1024) /* of a response, between literals */
-#define IMAP_CLIENT_RESPONSE                                                                       \
-    ((size_t)1024 * 1024)              /* a response with its literals, message bodies             \
-                                          apart */
+/* A line of a response, between literals; all of it, message bodies apart. */
+#define IMAP_CLIENT_LINE      ((size_t)1024 * 1024)
+#define IMAP_CLIENT_RESPONSE  ((size_t)1024 * 1024)
 #define IMAP_CLIENT_RESPONSES 20000000 /* untagged ones to one command */
 #define IMAP_CLIENT_TEXT      512
 

@@ -23,8 +23,8 @@ enum channel_result {
     CHANNEL_BROKEN,    /* the stream failed, or no memory; channel_error says why */
 };
 
-#define CHANNEL_LINE_MAX   ((size_t)64 * 1024) /* the most that a line_max may be */
-#define CHANNEL_OUTPUT_MAX ((size_t)64 * 1024) /* held before a flush */
+#define CHANNEL_LINE_MAX   ((size_t)1024 * 1024) /* the most that a line_max may be */
+#define CHANNEL_OUTPUT_MAX ((size_t)64 * 1024)   /* held before a flush */
 
 /* Over a stream (owned from here on). fd: the bottom's, to wait on; -1 for a memory stream, where
  * each wait is a TIMEOUT at once and no task is needed. line_max: the longest line, without its

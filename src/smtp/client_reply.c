@@ -146,6 +146,8 @@ enum answer smtp_client_judge(
 enum answer smtp_client_flush(struct smtp_client *c, enum smtp_stage stage, deadline until)
 {
     enum channel_result r = channel_flush(c->channel, smtp_client_soon(c, stage, until));
+    if (r == CHANNEL_BROKEN && channel_unread(c->channel).n)
+        return ANSWER_OK; /* a 421 before it went away says more */
     return r == CHANNEL_OK ? ANSWER_OK : smtp_client_broken(c, r, stage);
 }
 

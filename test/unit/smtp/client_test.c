@@ -3,6 +3,8 @@
 #include "smtp/client.h"
 #include "unit/net/script.h"
 #include "unit/unit.h"
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define T     TURN_END
 #define HELLO "220 mx ESMTP" CRLF T
@@ -185,6 +187,20 @@ static void silence(void **state)
     ends(ANSWER_LOST, SMTP_AT_GREETING, 0);
     assert_string_equal(smtp_client_outcome(client)->reply.text, "no reply in time");
     assert_false(smtp_client_alive(client));
+}
+
+/* The server says why and goes: what it said counts, not that nothing can be written any more. */
+static void gone(void **state)
+{
+    int fds[2];
+    static const char words[] = "220 mx\r\n421 4.3.2 going down\r\n";
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+    assert_int_equal(write(fds[1], words, strlen(words)), strlen(words));
+    close(fds[1]);
+    struct channel *channel = channel_create(stream_socket(fds[0]), fds[0], SMTP_CLIENT_LINE);
+    client = smtp_client_create(channel, &options);
+    assert_int_equal(smtp_client_greet(client, SOON), ANSWER_TEMPORARY);
+    ends(ANSWER_TEMPORARY, SMTP_AT_HELLO, 421);
 }
 
 /* ---- transactions ---- */
@@ -591,6 +607,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(replies, setup, teardown),
         cmocka_unit_test_setup_teardown(bounds, setup, teardown),
         cmocka_unit_test_setup_teardown(silence, setup, teardown),
+        cmocka_unit_test_setup_teardown(gone, setup, teardown),
         cmocka_unit_test_setup_teardown(plain, setup, teardown),
         cmocka_unit_test_setup_teardown(pipelined, setup, teardown),
         cmocka_unit_test_setup_teardown(groups, setup, teardown),
