@@ -422,6 +422,9 @@ def barid_with_TLS(w):
     os.mkdir(home)
     talk("pop3", w.ports["pop3"], "--starttls", *verified(w), *as_user("ann@example.test", "SCRAM-SHA-256-PLUS"), home)
     assert len(os.listdir(home)) == 4 and w.count("ann") == 0
+    text = imap(w, "barid-imap", w.ports["imap"], "--starttls", *verified(w),
+                *as_user("ann@example.test", "SCRAM-SHA-256-PLUS"))
+    assert "appended: uid 1" in text and " verified" in text
 
 
 def needs(program, start):
