@@ -38,6 +38,7 @@ bench: build
 	@meson test -C build --no-rebuild --benchmark --verbose
 	@bench/big
 	@bench/lmtp
+	@bench/imap
 
 install: build
 	@tools/install "$(DESTDIR)" "$(PREFIX)"

@@ -11,6 +11,8 @@
 #define RING_SIZE    ((uint64_t)1 << 20)
 #define STOP_WAIT    CLOCK_SEC
 #define POLL_WAIT_MS 50
+#define BUSY         (10 * CLOCK_MS) /* between two lines: more will come */
+#define GATHER_MS    2
 #define TELL_EVERY   CLOCK_SEC
 
 static _Atomic int level_now = LOG_INFO;
@@ -122,6 +124,21 @@ static size_t lost_line(char page[LOG_LINE_MAX], uint64_t count)
         LOG_WARN, "log lines lost", &lines, 1);
 }
 
+/* Waits for lines, under the lock. When they come one upon the other, a little longer: then they go
+ * out together, and those who log need not wake this thread for each. */
+static void gather(void)
+{
+    static int64_t woken;
+    pthread_cond_wait(&filled, &lock);
+    int64_t now = real_now();
+    if (now - woken < BUSY && !stopping) {
+        pthread_mutex_unlock(&lock);
+        poll(NULL, 0, GATHER_MS);
+        pthread_mutex_lock(&lock);
+    }
+    woken = now;
+}
+
 /* What to write next: lines, or how many were lost (*telling) once the queue is empty or a second
  * after that was last told. Waits for work; 0: stop. */
 static size_t next_page(char page[LOG_LINE_MAX], uint64_t *telling, int *fd)
@@ -129,7 +146,7 @@ static size_t next_page(char page[LOG_LINE_MAX], uint64_t *telling, int *fd)
     static int64_t told;
     pthread_mutex_lock(&lock);
     while (from == to && !lost && !stopping)
-        pthread_cond_wait(&filled, &lock);
+        gather();
     *fd = out_fd;
     *telling = lost && (from == to || real_now() - told > TELL_EVERY) ? lost : 0;
     lost -= *telling;
