@@ -1,7 +1,8 @@
-/* `barid verify`: the store, the directory, every account, and all references against each other.
- */
+/* `barid verify`: the store, the directory, every account, the queue, and all references against
+ * each other. */
 #include "mailbox/verify.h"
 #include "admin/command_private.h"
+#include "queue/verify.h"
 #include <stdio.h>
 
 struct run {
@@ -46,6 +47,28 @@ static bool each_account(void *arg, const struct directory_account *a)
     return true;
 }
 
+static void queue_fault(void *arg, const char *text)
+{
+    emit_fault(arg, "queue", text);
+}
+
+static void queue_blob(void *arg, store_blob_id blob, uint64_t size)
+{
+    struct run *r = arg;
+    verify_blob_ref(r->refs, blob, size);
+}
+
+/* How many messages are queued. */
+TASK_FN
+static uint64_t verify_queue(struct run *r)
+{
+    struct queue_verify v = {.fault = queue_fault, .blob = queue_blob, .arg = r};
+    bool running = r->c->admin->status != NULL;
+    if (!queue_verify(r->c->admin->store, &v) && !(v.changed && running))
+        queue_fault(r, v.changed ? "changes while it is read" : "could not be read");
+    return v.messages;
+}
+
 TASK_FN
 void command_verify(struct command *c)
 {
@@ -61,13 +84,14 @@ void command_verify(struct command *c)
     if (read == DIRECTORY_OK)
         read = directory_account_list(c->admin->directory, S(""), each_account, &r, DEADLINE_NEVER);
     if (command_directory(c, read, "")) {
+        uint64_t queued = verify_queue(&r);
         /* In a running server mail comes in between: references are only compared at rest. */
         if (!c->admin->status)
             verify_blobs(c->admin->store, r.refs, account_fault, &r);
-        command_emit(
-            c, json_pack("{s:I, s:I, s:I, s:I, s:I}", "faults", (json_int_t)r.faults, "accounts",
-                   (json_int_t)r.accounts, "messages", (json_int_t)verify_messages(r.refs), "blobs",
-                   (json_int_t)blobs, "bytes", (json_int_t)bytes));
+        command_emit(c,
+            json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "faults", (json_int_t)r.faults, "accounts",
+                (json_int_t)r.accounts, "messages", (json_int_t)verify_messages(r.refs), "queued",
+                (json_int_t)queued, "blobs", (json_int_t)blobs, "bytes", (json_int_t)bytes));
         if (r.faults)
             command_fail(c, ADMIN_FAULT, "%llu faults", (unsigned long long)r.faults);
     }

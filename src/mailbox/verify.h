@@ -16,7 +16,10 @@ typedef void (*verify_report)(void *arg, uint64_t account, const char *text);
 TASK_FN
 uint64_t verify_account(
     struct store *s, uint64_t account, struct verify_refs *refs, verify_report report, void *arg);
-/* After all accounts of the store: blobs with a wrong count, messages without a blob. */
+/* A reference that another room keeps (a queued message). */
+void verify_blob_ref(struct verify_refs *r, store_blob_id blob, uint64_t size);
+/* After all accounts of the store and the queue: blobs with a wrong count, messages without a blob.
+ */
 TASK_FN
 uint64_t verify_blobs(struct store *s, struct verify_refs *refs, verify_report report, void *arg);
 uint64_t verify_messages(const struct verify_refs *refs);

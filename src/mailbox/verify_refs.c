@@ -12,7 +12,8 @@ struct ref {
 struct verify_refs {
     struct ref *refs;
     size_t n, room;
-    bool lost; /* out of memory: counts cannot be compared */
+    size_t others; /* of n: not of messages in mailboxes */
+    bool lost;     /* out of memory: counts cannot be compared */
 };
 
 struct verify_refs *verify_refs_create(void)
@@ -29,10 +30,10 @@ void verify_refs_destroy(struct verify_refs *r)
 
 uint64_t verify_messages(const struct verify_refs *refs)
 {
-    return refs->n;
+    return refs->n - refs->others;
 }
 
-void verify_refs_add(struct verify_refs *r, const struct mailbox_message *m)
+static void add(struct verify_refs *r, store_blob_id blob, uint64_t size)
 {
     if (r->n == r->room) {
         size_t room = r->room ? r->room * 2 : 1024;
@@ -44,7 +45,19 @@ void verify_refs_add(struct verify_refs *r, const struct mailbox_message *m)
         r->refs = grown;
         r->room = room;
     }
-    r->refs[r->n++] = (struct ref){m->blob, m->size};
+    r->refs[r->n++] = (struct ref){blob, size};
+}
+
+void verify_refs_add(struct verify_refs *r, const struct mailbox_message *m)
+{
+    add(r, m->blob, m->size);
+}
+
+void verify_blob_ref(struct verify_refs *r, store_blob_id blob, uint64_t size)
+{
+    size_t before = r->n;
+    add(r, blob, size);
+    r->others += r->n - before;
 }
 
 size_t verify_refs_mark(const struct verify_refs *r)

@@ -1,6 +1,7 @@
 /* A memory store in harsh mode and messages put into its queue. */
 #pragma once
 #include "queue/row.h"
+#include "queue/verify.h"
 #include "store/spool.h"
 #include "unit/task/check.h"
 #include "unit/unit.h"
@@ -86,4 +87,23 @@ static inline uint64_t fixture_refs(void)
     uint64_t refs = 0;
     CHECK(store_each_blob(fixture_store, fixture_count_blob, &refs) == OUTCOME_DONE);
     return refs;
+}
+
+static inline void fixture_fault(void *arg, const char *text)
+{
+    fprintf(stderr, "queue: %s\n", text);
+}
+
+static inline void fixture_blob(void *arg, store_blob_id blob, uint64_t size)
+{
+    ++*(uint64_t *)arg;
+}
+
+/* Faults; *blobs: references told. */
+static inline uint64_t fixture_verify(uint64_t *blobs)
+{
+    *blobs = 0;
+    struct queue_verify v = {.fault = fixture_fault, .blob = fixture_blob, .arg = blobs};
+    CHECK(queue_verify(fixture_store, &v));
+    return v.faults;
 }

@@ -203,8 +203,10 @@ static void begin(uint64_t seed, unsigned unknown)
 
 static void end(void)
 {
+    uint64_t blobs;
     queue_stop(q, SOON);
     queue_close(q);
+    CHECK(fixture_verify(&blobs) == 0);
     fixture_close();
 }
 

@@ -59,6 +59,8 @@ static void enters(void *arg)
     uint64_t first = new.message.id;
     new = new_of(1);
     CHECK(fixture_put(&new, S("y")) == OUTCOME_DONE && new.message.id > first);
+    uint64_t blobs;
+    CHECK(fixture_verify(&blobs) == 0 && blobs == 2);
     fixture_close();
 }
 
@@ -152,6 +154,58 @@ static void times_follow_from_the_message(void **state)
     run_on(1, times, NULL);
 }
 
+/* ---- damage of each kind is told ---- */
+
+struct damage {
+    char key[64];
+    size_t key_n;
+    bool put;
+};
+
+static enum outcome damage_fn(struct store_txn *t, void *arg)
+{
+    struct damage *d = arg;
+    if (d->put)
+        store_put(t, slice(d->key, d->key_n), S("\1"));
+    else
+        store_del(t, slice(d->key, d->key_n));
+    return OUTCOME_DONE;
+}
+
+static void hurt(struct queue_row_key k, bool put)
+{
+    struct damage d = {.key_n = k.n, .put = put};
+    memcpy(d.key, k.p, k.n);
+    struct store_mutation m = {.partition = queue_partition(NULL), .fn = damage_fn, .arg = &d};
+    CHECK(store_mutate(fixture_store, &m, NULL, SOON) == OUTCOME_DONE);
+}
+
+static void damaged(void *arg)
+{
+    for (int kind = 0; kind < 6; kind++) {
+        uint64_t blobs;
+        fixture_open(20);
+        struct queue_new new = new_of(2);
+        CHECK(fixture_put(&new, S("x")) == OUTCOME_DONE && fixture_verify(&blobs) == 0);
+        const struct queue_row_due due = {S("far.example"), 7, 1000, new.message.id, 0};
+        const struct queue_row_due other = {S("far.example"), 7, 1001, new.message.id, 0};
+        hurt(kind == 0   ? queue_row_key_header()
+             : kind == 1 ? queue_row_key_message(new.message.id)
+             : kind == 2 ? queue_row_key_entry(new.message.id, 1)
+             : kind == 3 ? queue_row_key_due(&due)
+             : kind == 4 ? queue_row_key_due(&other)
+                         : queue_row_key_deadline(5, new.message.id, 0),
+            kind >= 4);
+        CHECK(fixture_verify(&blobs) > 0);
+        fixture_close();
+    }
+}
+
+static void damage_is_told(void **state)
+{
+    run_on(1, damaged, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -159,6 +213,7 @@ int main(void)
         cmocka_unit_test(what_is_over_a_limit_is_refused),
         cmocka_unit_test(a_full_queue_refuses),
         cmocka_unit_test(times_follow_from_the_message),
+        cmocka_unit_test(damage_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
