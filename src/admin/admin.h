@@ -7,6 +7,7 @@
 #pragma once
 #include "base/buffer.h"
 #include "directory/directory.h"
+#include "queue/queue.h"
 #include "store/engine.h"
 #include <jansson.h>
 
@@ -28,6 +29,7 @@ struct admin {
     struct store *store;
     struct directory *directory;
     int tmp_dir;           /* data_dir/tmp, for spools; -1: none */
+    struct queue *queue;   /* of a running server; NULL without one */
     uint64_t message_size; /* limits.message_size, of what is imported; 0: none */
     /* NULL, or makes what lists of messages show of one that is whole in memory
      * (mailbox_append.rendered). False: nothing is kept. */

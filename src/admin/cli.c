@@ -21,6 +21,9 @@ static const char usage[] =
     "                set ADDRESS [--quota SIZE] [--disabled | --enabled] [--name TEXT]\n"
     "  barid alias   add ADDRESS TARGET... | list | remove ADDRESS   (@example.org: catch-all)\n"
     "  barid mailbox list ADDRESS | import|export ADDRESS (maildir|mbox) PATH\n"
+    "  barid queue   list | show ID | retry [ID] | hold ID | release ID | remove ID [--bounce]\n"
+    "                all but show: [--state STATE] [--sender ADDRESS] [--recipient ADDRESS]\n"
+    "                [--route DOMAIN]; @example.org as ADDRESS: all of the domain\n"
     "  barid session list | kick ID\n"
     "  barid verify                             check the whole store\n"
     "  barid settings                           every setting of the config file\n"
@@ -31,7 +34,14 @@ static const char usage[] =
     "Exit codes: 0 done, 1 fault or refused, 2 usage or config, 3 no such object,\n"
     "4 server present but not answering.\n";
 
-enum { OPTION_PASSWORD = 1, OPTION_QUOTA = 2, OPTION_NAME = 4, OPTION_DISABLED = 8 };
+enum {
+    OPTION_PASSWORD = 1,
+    OPTION_QUOTA = 2,
+    OPTION_NAME = 4,
+    OPTION_DISABLED = 8,
+    OPTION_FILTER = 16,
+    OPTION_BOUNCE = 32
+};
 
 static const struct command {
     const char *name;      /* of one or two words */
@@ -56,16 +66,26 @@ static const struct command {
     {"mailbox list", "address", 0, true},
     {"mailbox import", "address format path", 0, false},
     {"mailbox export", "address format path", 0, false},
+    {"queue list", "", OPTION_FILTER, true},
+    {"queue show", "id", 0, true},
+    {"queue retry", "id?", OPTION_FILTER, false},
+    {"queue hold", "id?", OPTION_FILTER, false},
+    {"queue release", "id?", OPTION_FILTER, false},
+    {"queue remove", "id?", OPTION_FILTER | OPTION_BOUNCE, false},
     {"session list", "", 0, true},
     {"session kick", "id", 0, false},
     {"verify", "", 0, true},
 };
+
+static const char *const filter_keys[] = {"--state", "--sender", "--recipient", "--route"};
 
 /* argv taken apart. */
 struct words {
     char *plain[DIRECTORY_TARGETS_MAX + 8];
     int n;
     const char *quota, *name;
+    const char *filters[4]; /* as filter_keys has them */
+    bool bounce;
     bool password_stdin, disabled, enabled;
     unsigned options;
 };
@@ -89,6 +109,20 @@ static const char *option_value(int argc, char **argv, int *i, const char *key, 
     return *bad ? "" : argv[++*i];
 }
 
+/* "--state held" and such: true when it was one. */
+static bool take_filter(struct words *w, int argc, char **argv, int *i, bool *bad)
+{
+    for (size_t k = 0; k < sizeof filter_keys / sizeof *filter_keys; k++) {
+        const char *value = option_value(argc, argv, i, filter_keys[k], bad);
+        if (value) {
+            w->filters[k] = value;
+            w->options |= OPTION_FILTER;
+            return true;
+        }
+    }
+    return false;
+}
+
 static enum admin_exit take_option(struct cli *cli, struct words *w, int argc, char **argv, int *i)
 {
     const char *value;
@@ -99,6 +133,11 @@ static enum admin_exit take_option(struct cli *cli, struct words *w, int argc, c
     } else if (!strcmp(word, "--password-stdin")) {
         w->password_stdin = true;
         w->options |= OPTION_PASSWORD;
+    } else if (!strcmp(word, "--bounce")) {
+        w->bounce = true;
+        w->options |= OPTION_BOUNCE;
+    } else if (take_filter(w, argc, argv, i, &bad)) {
+        ;
     } else if (!strcmp(word, "--disabled") || !strcmp(word, "--disabled=yes")) {
         w->disabled = true;
         w->options |= OPTION_DISABLED;
@@ -272,6 +311,11 @@ static enum admin_exit take_options(
         json_object_set_new(cli->request, "quota", json_integer(bytes));
     if (w->name && !set_text(cli, S("name"), w->name))
         return fail("--name is not UTF-8", NULL);
+    for (size_t k = 0; k < sizeof filter_keys / sizeof *filter_keys; k++)
+        if (w->filters[k] && !set_text(cli, slice_str(filter_keys[k] + 2), w->filters[k]))
+            return fail("the option is not UTF-8", filter_keys[k]);
+    if (w->bounce)
+        json_object_set_new(cli->request, "bounce", json_true());
     if (w->options & OPTION_DISABLED)
         json_object_set_new(cli->request, "disabled", json_boolean(w->disabled));
     return command->options & OPTION_PASSWORD ? take_password(cli, w->password_stdin) : ADMIN_DONE;

@@ -68,4 +68,16 @@ void command_session_kick(struct command *c);
 TASK_FN
 void command_session_end(struct command *c, const char *address);
 TASK_FN
+void command_queue_list(struct command *c);
+TASK_FN
+void command_queue_show(struct command *c);
+TASK_FN
+void command_queue_retry(struct command *c);
+TASK_FN
+void command_queue_hold(struct command *c);
+TASK_FN
+void command_queue_release(struct command *c);
+TASK_FN
+void command_queue_remove(struct command *c);
+TASK_FN
 void command_verify(struct command *c);

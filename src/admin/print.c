@@ -6,10 +6,15 @@
 
 #define COLUMNS_MAX 16
 #define CELL_MAX    2048
+#define KEY_SIZE    32
+#define HELD_MAX    1000 /* rows of a list that are held back; columns are as wide as they need */
 
 struct cli_print {
     bool json, lists;
-    json_t *rows;
+    json_t *rows; /* held back */
+    bool begun;   /* rows were written */
+    size_t columns, widths[COLUMNS_MAX];
+    char keys[COLUMNS_MAX][KEY_SIZE];
     json_t *last; /* a row of other keys (the summary of verify) */
 };
 
@@ -22,16 +27,6 @@ struct cli_print *cli_print_create(const struct cli *cli)
         p->rows = json_array();
     }
     return p;
-}
-
-void cli_print_row(struct cli_print *p, json_t *row)
-{
-    if (json_object_get(row, "faults")) {
-        json_decref(p->last);
-        p->last = row;
-    } else {
-        json_array_append_new(p->rows, row);
-    }
 }
 
 static void cell(const json_t *value, char out[CELL_MAX])
@@ -81,30 +76,71 @@ static void print_cell(const char *text, size_t to, bool last)
         printf("%*s", (int)(to > n ? to - n : 0) + 2, "");
 }
 
-static void print_table(json_t *rows)
+static void begin_table(struct cli_print *p)
 {
-    const char *keys[COLUMNS_MAX];
-    size_t widths[COLUMNS_MAX] = {0}, columns = 0;
     char text[CELL_MAX];
-    void *at = json_object_iter(json_array_get(rows, 0));
-    for (; at && columns < COLUMNS_MAX; at = json_object_iter_next(json_array_get(rows, 0), at)) {
-        keys[columns] = json_object_iter_key(at);
-        widths[columns] = strlen(keys[columns]);
-        columns++;
+    const json_t *first = json_array_get(p->rows, 0);
+    void *at = json_object_iter((json_t *)first);
+    for (; at && p->columns < COLUMNS_MAX; at = json_object_iter_next((json_t *)first, at)) {
+        char *key = p->keys[p->columns];
+        snprintf(key, KEY_SIZE, "%s", json_object_iter_key(at));
+        p->widths[p->columns++] = strlen(key);
     }
-    for (size_t r = 0; r < json_array_size(rows); r++)
-        for (size_t k = 0; k < columns; k++) {
-            cell(json_object_get(json_array_get(rows, r), keys[k]), text);
-            if (width(text) > widths[k])
-                widths[k] = width(text);
+    for (size_t r = 0; r < json_array_size(p->rows); r++)
+        for (size_t k = 0; k < p->columns; k++) {
+            cell(json_object_get(json_array_get(p->rows, r), p->keys[k]), text);
+            if (width(text) > p->widths[k])
+                p->widths[k] = width(text);
         }
-    for (size_t k = 0; k < columns; k++)
-        print_cell(keys[k], widths[k], k + 1 == columns);
-    for (size_t r = 0; r < json_array_size(rows); r++)
-        for (size_t k = 0; k < columns; k++) {
-            cell(json_object_get(json_array_get(rows, r), keys[k]), text);
-            print_cell(text, widths[k], k + 1 == columns);
+    for (size_t k = 0; k < p->columns; k++)
+        print_cell(p->keys[k], p->widths[k], k + 1 == p->columns);
+}
+
+static void print_table(struct cli_print *p)
+{
+    char text[CELL_MAX];
+    if (!p->begun)
+        begin_table(p);
+    for (size_t r = 0; r < json_array_size(p->rows); r++)
+        for (size_t k = 0; k < p->columns; k++) {
+            cell(json_object_get(json_array_get(p->rows, r), p->keys[k]), text);
+            print_cell(text, p->widths[k], k + 1 == p->columns);
         }
+}
+
+static void print_array(struct cli_print *p)
+{
+    for (size_t r = 0; r < json_array_size(p->rows); r++) {
+        char *text = json_dumps(json_array_get(p->rows, r), JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+        if (text)
+            printf("%s%s", r || p->begun ? ",\n" : "[\n", text);
+        free(text);
+    }
+}
+
+/* A list of a million rows is held in pieces. */
+static void flush(struct cli_print *p)
+{
+    if (!json_array_size(p->rows))
+        return;
+    if (p->json)
+        print_array(p);
+    else
+        print_table(p);
+    p->begun = true;
+    json_array_clear(p->rows);
+}
+
+void cli_print_row(struct cli_print *p, json_t *row)
+{
+    if (json_object_get(row, "faults")) {
+        json_decref(p->last);
+        p->last = row;
+    } else {
+        json_array_append_new(p->rows, row);
+        if (p->lists && json_array_size(p->rows) == HELD_MAX)
+            flush(p);
+    }
 }
 
 static void print_value(const char *group, const char *key, const json_t *value)
@@ -140,8 +176,8 @@ static void print_people(struct cli_print *p)
 {
     if (!p->lists && json_array_size(p->rows) == 1)
         print_object(json_array_get(p->rows, 0));
-    else if (json_array_size(p->rows))
-        print_table(p->rows);
+    else
+        flush(p);
     if (p->last)
         print_object(p->last);
 }
@@ -150,12 +186,14 @@ void cli_print_end(struct cli_print *p, bool ok)
 {
     if (!p)
         return;
-    if (p->json && p->lists)
-        print_json(p->rows);
-    else if (p->json && json_array_size(p->rows))
+    if (p->json && p->lists) {
+        flush(p);
+        puts(p->begun ? "\n]" : "[]");
+    } else if (p->json && json_array_size(p->rows)) {
         print_json(json_array_get(p->rows, 0));
-    else if (!p->json)
+    } else if (!p->json) {
         print_people(p);
+    }
     fflush(stdout);
     json_decref(p->rows);
     json_decref(p->last);

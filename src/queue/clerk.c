@@ -31,7 +31,6 @@ struct round {
     struct queue_entry entries[QUEUE_ITEM_MAX];
     struct queue_settlement settlements[QUEUE_ITEM_MAX];
     struct queue_row_route route[QUEUE_ITEM_MAX];
-    bool expire;
 };
 
 static void due_fn(struct store_view *v, void *arg)
@@ -111,30 +110,38 @@ static void load_fn(struct store_view *v, void *arg)
     m->sender = keep(&r->arena, m->sender);
     m->envid = keep(&r->arena, m->envid);
     m->trace = keep(&r->arena, m->trace);
-    r->expire = m->expires <= r->now;
     list_for(&r->claims, node)
     {
         const struct claim *c = list_entry(node, struct claim, in);
-        if (queue_row_get_entry(v, id, c->index, &e) && e.state == QUEUE_WAITING)
+        if (queue_row_get_entry(v, id, c->index, &e) && e.state != QUEUE_HELD)
             keep_entry(r, v, &e);
     }
 }
 
 /* The last that was heard: of the entry itself, or of its route. */
+static void heard(const struct round *r, size_t i, struct queue_settlement *v)
+{
+    const struct queue_entry *e = &r->entries[i];
+    const struct queue_row_route *route = &r->route[i];
+    bool of_route = route->reply.n > 0;
+    v->reply = of_route ? route->reply : e->reply;
+    v->remote = of_route ? route->remote : e->remote;
+    v->remote_said = v->remote.n > 0 && !of_route;
+}
+
 static void plan(struct round *r, size_t i)
 {
     struct queue_settlement *v = &r->settlements[i];
     const struct queue_entry *e = &r->entries[i];
-    const struct queue_row_route *route = &r->route[i];
-    bool of_route = route->reply.n > 0;
     bool due = queue_row_deadline(&r->item.message, e) <= r->now; /* it may have changed */
-    *v = (struct queue_settlement){.verdict = r->expire ? QUEUE_FAILED : QUEUE_DEFERRED};
-    memcpy(v->status, r->expire ? "5.4.7" : "4.4.7", 6);
-    v->reply = of_route ? route->reply : e->reply;
-    v->remote = of_route ? route->remote : e->remote;
-    v->remote_said = v->remote.n > 0 && !of_route;
-    r->settle.action[i] = !due ? SETTLE_KEEP : r->expire ? SETTLE_GONE : SETTLE_NOTICED;
-    r->settle.delayed[i] = due && !r->expire;
+    bool doomed = e->state == QUEUE_DOOMED, expire = doomed || r->item.message.expires <= r->now;
+    *v = (struct queue_settlement){.verdict = expire ? QUEUE_FAILED : QUEUE_DEFERRED};
+    memcpy(v->status, doomed ? "5.7.0" : expire ? "5.4.7" : "4.4.7", 6);
+    if (doomed)
+        v->why = S("The administrator of this mail server took the message out of the queue");
+    heard(r, i, v);
+    r->settle.action[i] = !due ? SETTLE_KEEP : expire ? SETTLE_GONE : SETTLE_NOTICED;
+    r->settle.delayed[i] = due && !expire;
 }
 
 static void log_entries(const struct round *r)
@@ -143,12 +150,13 @@ static void log_entries(const struct round *r)
     queue_id_text(r->item.message.id, id);
     for (size_t i = 0; i < r->item.n; i++) {
         const struct queue_entry *e = &r->entries[i];
+        bool gone = r->settle.action[i] == SETTLE_GONE;
         if (r->settle.action[i] == SETTLE_KEEP)
             continue;
-        if (r->expire)
-            metric_add(&expired, 1);
-        log_info(r->expire ? "expired" : "delay_notice", log_slice("id", r->item.message.trace),
+        metric_add(&expired, gone);
+        log_info(gone ? "expired" : "delay_notice", log_slice("id", r->item.message.trace),
             log_text("queue", id), log_slice("to", e->recipient),
+            log_text("status", r->settlements[i].status),
             log_slice("reply", r->settlements[i].reply), log_int("attempts", e->attempts));
     }
 }
@@ -176,7 +184,8 @@ static void give_back(struct round *r)
 {
     list_for_safe(&r->claims, node) claim_release(r->q, list_entry(node, struct claim, in));
     for (size_t i = 0; i < r->item.n; i++)
-        shard_tell(r->q, r->entries[i].route, r->item.message.account, r->entries[i].next);
+        if (r->entries[i].state == QUEUE_WAITING)
+            shard_tell(r->q, r->entries[i].route, r->item.message.account, r->entries[i].next);
 }
 
 TASK_FN

@@ -56,12 +56,11 @@ void queue_row_put_entry(
     struct queue_row_key due = due_key(m, e);
     struct queue_row_key at = queue_row_key_deadline(queue_row_deadline(m, e), m->id, e->index);
     struct queue_row_key entry = queue_row_key_entry(m->id, e->index);
-    bool waits = e->state == QUEUE_WAITING;
     store_put(t, queue_row_key_slice(&entry), slice(row, n));
-    if (waits) {
+    if (e->state == QUEUE_WAITING)
         store_put(t, queue_row_key_slice(&due), INDEX_ROW);
+    if (e->state != QUEUE_HELD)
         store_put(t, queue_row_key_slice(&at), INDEX_ROW);
-    }
 }
 
 void queue_row_unfile(
@@ -69,10 +68,10 @@ void queue_row_unfile(
 {
     struct queue_row_key due = due_key(m, e);
     struct queue_row_key at = queue_row_key_deadline(queue_row_deadline(m, e), m->id, e->index);
-    if (e->state != QUEUE_WAITING)
-        return;
-    store_del(t, queue_row_key_slice(&due));
-    store_del(t, queue_row_key_slice(&at));
+    if (e->state == QUEUE_WAITING)
+        store_del(t, queue_row_key_slice(&due));
+    if (e->state != QUEUE_HELD)
+        store_del(t, queue_row_key_slice(&at));
 }
 
 void queue_row_del_entry(

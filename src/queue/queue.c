@@ -36,6 +36,11 @@ static enum outcome set_limit(struct queue *q, deadline until)
     return o;
 }
 
+static void hurried(struct remote *r)
+{
+    event_raise(&list_entry(r, struct queue, hurry)->tend);
+}
+
 static struct queue *create(const struct queue_options *options)
 {
     struct queue *q = calloc(1, sizeof *q);
@@ -46,6 +51,7 @@ static struct queue *create(const struct queue_options *options)
     q->shard_n = runtime_reactors();
     event_init(&q->stopped);
     event_init(&q->tend);
+    q->hurry.fn = hurried;
     pthread_mutex_init(&q->mutex, NULL);
     table_init(&q->claims, CLAIMS_MAX);
     q->shards = calloc(q->shard_n, sizeof *q->shards);
@@ -85,6 +91,11 @@ static void tend(void *arg)
     }
     q->tending = false;
     event_raise(&q->stopped);
+}
+
+void queue_hurry(struct queue *q)
+{
+    reactor_send(q->home, &q->hurry);
 }
 
 void queue_start(struct queue *q)

@@ -71,7 +71,8 @@ struct queue_message {
 
 enum queue_state {
     QUEUE_WAITING,
-    QUEUE_HELD, /* by the administrator, or by a limit: not tried until released */
+    QUEUE_HELD, /* by the administrator, or by a limit: not tried until released, does not expire */
+    QUEUE_DOOMED, /* the administrator wants it to fail: the sender is told, then it is gone */
 };
 
 struct queue_entry {

@@ -51,6 +51,7 @@ struct queue {
     struct event stopped;
     struct task_request tender;
     struct event tend;
+    struct remote hurry;
     bool tending;
     pthread_mutex_t mutex; /* claims, rates */
     struct table claims;
@@ -71,6 +72,9 @@ static inline int64_t queue_now(void)
 {
     return clock_wall() / 1000000;
 }
+
+/* The clerk looks now. Any reactor. */
+void queue_hurry(struct queue *q);
 
 /* ---- claim.c: any thread ---- */
 

@@ -263,7 +263,7 @@ bool queue_row_unpack_entry(
 {
     struct slice rest;
     *e = (struct queue_entry){.message = message, .index = index};
-    if (!take_head(row, ENTRY_FIXED, &rest) || (unsigned char)row.p[1] > QUEUE_HELD || row.p[3])
+    if (!take_head(row, ENTRY_FIXED, &rest) || (unsigned char)row.p[1] > QUEUE_DOOMED || row.p[3])
         return false;
     e->state = (enum queue_state)row.p[1];
     e->notify = (uint8_t)row.p[2];

@@ -12,7 +12,8 @@
  *          remote text
  *
  * What waits has one due row and one deadline row, which follow from its entry and message rows;
- * what is held has neither. A message row counts its entry rows, the header both. */
+ * what is held has neither, what is doomed a deadline row. A message row counts its entry rows, the
+ * header both. */
 #pragma once
 #include "queue/queue.h"
 #include "store/keyspace.h"
@@ -92,6 +93,8 @@ bool queue_row_unpack_route(struct slice row, struct queue_row_route *r);
 /* When the clerk looks at an entry: its delay notice, else its expiry. */
 static inline int64_t queue_row_deadline(const struct queue_message *m, const struct queue_entry *e)
 {
+    if (e->state == QUEUE_DOOMED)
+        return 0;
     return e->notice && e->notice < m->expires ? e->notice : m->expires;
 }
 

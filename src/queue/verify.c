@@ -88,13 +88,13 @@ static void check_entry(struct check *c, uint64_t message, uint32_t index, struc
     }
     c->found++;
     c->counted.entries++;
-    if (e.state != QUEUE_WAITING)
-        return;
     const struct queue_row_due due = {e.route, c->message.account, e.next, message, index};
     struct queue_row_key k = queue_row_key_due(&due);
-    add(&c->due_wanted, queue_row_key_slice(&k));
+    if (e.state == QUEUE_WAITING)
+        add(&c->due_wanted, queue_row_key_slice(&k));
     k = queue_row_key_deadline(queue_row_deadline(&c->message, &e), message, index);
-    add(&c->deadline_wanted, queue_row_key_slice(&k));
+    if (e.state != QUEUE_HELD)
+        add(&c->deadline_wanted, queue_row_key_slice(&k));
 }
 
 static void check_row(struct check *c, struct slice key, struct slice row)

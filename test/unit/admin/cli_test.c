@@ -89,6 +89,14 @@ static void plain_commands(void **state)
     usage("mailbox|import|a@b|eml|/x");
     usage("mailbox|import|a@b|mbox");
     usage("mailbox|export|a@b|mbox|x|y");
+    request("queue|list|--state|held|--route=a.example",
+        "{\"do\":\"queue list\",\"route\":\"a.example\",\"state\":\"held\",\"v\":1}");
+    request("queue|retry", "{\"do\":\"queue retry\",\"v\":1}");
+    request("queue|remove|00000000001|--bounce",
+        "{\"bounce\":true,\"do\":\"queue remove\",\"id\":\"00000000001\",\"v\":1}");
+    usage("queue|show");
+    usage("queue|hold|00000000001|--bounce");
+    usage("queue|list|--state");
     request("session|list", "{\"do\":\"session list\",\"v\":1}");
     assert_true(cli.lists);
     request("session|kick|12", "{\"do\":\"session kick\",\"id\":\"12\",\"v\":1}");

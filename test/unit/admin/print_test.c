@@ -67,6 +67,28 @@ static void nothing(void **state)
     cli_print_end(NULL, false);
 }
 
+/* More rows than are held back: in pieces, and whole. */
+static void long_lists(void **state)
+{
+    enum { N = 2001 };
+    static json_t *rows[N];
+    for (int i = 0; i < N; i++)
+        rows[i] = json_pack("{s:i}", "n", i == 1500 ? 12345 : i);
+    print(true, true, true, N, rows);
+    json_t *list = json_loads(said, 0, NULL);
+    assert_int_equal(json_array_size(list), N);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(list, N - 1), "n")), N - 1);
+    json_decref(list);
+    for (int i = 0; i < N; i++)
+        rows[i] = json_pack("{s:i}", "n", i);
+    print(false, true, true, N, rows);
+    size_t lines = 0;
+    for (const char *at = said; (at = strchr(at, '\n')); at++)
+        lines++;
+    assert_int_equal(lines, N + 1);
+    assert_null(strchr(said + 1, 'n')); /* one head */
+}
+
 static void as_json(void **state)
 {
     PRINT(true, true, account("a@b", 1), account("\x1b[2J", 2));
@@ -117,6 +139,7 @@ int main(void)
         cmocka_unit_test(one_object),
         cmocka_unit_test(nothing),
         cmocka_unit_test(as_json),
+        cmocka_unit_test(long_lists),
         cmocka_unit_test(control_characters),
         cmocka_unit_test(long_cells),
         cmocka_unit_test(summary),

@@ -80,7 +80,7 @@ static void an_entry_comes_back_and_is_cut(void **state)
     assert_int_equal(e.notify, QUEUE_NOTIFY_SUCCESS | QUEUE_NOTIFY_DELAY);
     for (size_t i = 0; i < n; i++)
         assert_false(queue_row_unpack_entry(slice(row, i), 77, 2, &e));
-    row[1] = QUEUE_HELD + 1;
+    row[1] = QUEUE_DOOMED + 1;
     assert_false(queue_row_unpack_entry(slice(row, n), 77, 2, &e));
 }
 

@@ -140,7 +140,7 @@ void close_all(unsigned messages)
 {
     char want[64];
     CHECK(office_ask("{\"v\":1,\"do\":\"verify\"}") == ADMIN_DONE);
-    snprintf(want, sizeof want, "\"messages\":%u}", messages);
+    snprintf(want, sizeof want, "\"messages\":%u,", messages);
     CHECK(strstr(office_rows.p, want));
     office_close();
 }
