@@ -52,6 +52,7 @@ void imap_idle(struct imap_session *s, struct imap_command *c)
     /* The watch is there before the first look, so that nothing falls between them. */
     store_watch_start(imap_store(s), &i->watch, mailbox_partition(s->account), changed);
     start_timer(i);
+    imap_fetch_forget(s);
     c->later = true;
     imap_sync(s, true);
     imap_put(&s->talk, S("+ idling\r\n"));

@@ -436,6 +436,17 @@ static void seen_later(void *arg)
     mailbox_post_seen(fixture_store, ACCOUNT, MAILBOX_INBOX, 1);
     look(&l); /* a post is seen by the next read */
     CHECK(l.mailbox.unseen == 0);
+    /* runs: one of the longest, one beyond the last UID, every second message */
+    struct mailbox_uids runs[MAILBOX_SEEN_RUNS] = {{1, MAILBOX_SEEN_EACH}};
+    uint32_t n = 1;
+    for (uint32_t uid = 2; uid <= MAILBOX_SEEN_EACH + 100; uid++)
+        CHECK(fixture_append(MAILBOX_INBOX, S("x"), 0) == uid);
+    for (uint32_t uid = MAILBOX_SEEN_EACH + 2; n < MAILBOX_SEEN_RUNS - 1; uid += 2)
+        runs[n++] = (struct mailbox_uids){uid, uid};
+    runs[n++] = (struct mailbox_uids){MAILBOX_SEEN_EACH + 100, MAILBOX_SEEN_EACH + 200};
+    mailbox_post_seen_runs(fixture_store, ACCOUNT, MAILBOX_INBOX, runs, n);
+    look(&l);
+    CHECK(l.mailbox.unseen == 100 - (MAILBOX_SEEN_RUNS - 2) - 1);
     CHECK(fixture_faults(false) == 0);
     fixture_close();
 }
