@@ -1,9 +1,11 @@
 """What the programs have in common: a server with a certificate of our own authority, mail that is easily damaged,
 and a look into the mailbox."""
 import base64
+import imaplib
 import os
 import poplib
 import random
+import re
 import shutil
 import ssl
 import subprocess
@@ -164,6 +166,53 @@ def deliver(w, name, mails):
         path = w.file("deliver.eml", mail)
         run("curl", "-q", "-sS", "smtp://127.0.0.1:%d" % w.ports["smtp"], "--mail-from", SENDER, "--mail-rcpt",
             name + "@example.test", "--upload-file", path)
+
+
+def imap(w, name):
+    c = imaplib.IMAP4_SSL("127.0.0.1", w.ports["imaps"], ssl_context=w.context(), timeout=PATIENCE)
+    c.login(name + "@example.test", PASSWORD)
+    return c
+
+
+def say(c, *command):
+    kind, data = c._simple_command(*command) if command[0] != "UID" else c.uid(*command[1:])
+    assert kind == "OK", (command, kind, data)
+    return data
+
+
+def picture(w, name):
+    """{mailbox: sorted [(Message-ID, flags)]} as the server has it."""
+    c = imap(w, name)
+    boxes = {}
+    for line in c.list()[1]:
+        box = re.search(rb'"/" (.*)$', line).group(1).decode()
+        if b"\\Noselect" in line:
+            continue
+        assert c.select(box, readonly=True)[0] == "OK", box
+        rows = []
+        data = c.fetch("1:*", "(FLAGS BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")[1] if int(c.untagged_responses.get(
+            "EXISTS", [b"0"])[-1]) else []
+        for row in data:
+            if isinstance(row, tuple):
+                flags = set(re.search(rb"FLAGS \(([^)]*)\)", row[0]).group(1).split()) - {b"\\Recent"}
+                rows.append((row[1].strip(), tuple(sorted(flags))))
+        boxes[box.strip('"')] = sorted(rows)
+    c.logout()
+    return boxes
+
+
+def messages(w, name, box):
+    """[(flags, octets)] of a mailbox, by UID."""
+    c = imap(w, name)
+    found = []
+    try:
+        assert c.select(box, readonly=True)[0] == "OK", box
+        data = c.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[])")[1]
+        for head, octets in [row for row in data if isinstance(row, tuple)]:
+            found.append((set(re.search(rb"FLAGS \(([^)]*)\)", head).group(1).split()) - {b"\\Recent"}, octets))
+    finally:
+        c.logout()
+    return found
 
 
 def needs(program):

@@ -1,45 +1,11 @@
 """mbsync, OfflineIMAP, interimap: two copies of one account stay the same, whichever side changes."""
-import imaplib
 import os
 import re
 import sys
 
-from common import PASSWORD, deliver, main, make_mail, needs, run
+from common import PASSWORD, deliver, imap, main, make_mail, needs, picture, run, say
 
 ACCOUNTS = ["mbsync", "offline", "inter", "inter2"]
-
-
-def imap(w, name):
-    c = imaplib.IMAP4_SSL("127.0.0.1", w.ports["imaps"], ssl_context=w.context(), timeout=60)
-    c.login(name + "@example.test", PASSWORD)
-    return c
-
-
-def say(c, *command):
-    kind, data = c._simple_command(*command) if command[0] != "UID" else c.uid(*command[1:])
-    assert kind == "OK", (command, kind, data)
-    return data
-
-
-def picture(w, name):
-    """{mailbox: sorted [(Message-ID, flags)]} as the server has it."""
-    c = imap(w, name)
-    boxes = {}
-    for line in c.list()[1]:
-        box = re.search(rb'"/" (.*)$', line).group(1).decode()
-        if b"\\Noselect" in line:
-            continue
-        assert c.select(box, readonly=True)[0] == "OK", box
-        rows = []
-        data = c.fetch("1:*", "(FLAGS BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])")[1] if int(c.untagged_responses.get(
-            "EXISTS", [b"0"])[-1]) else []
-        for row in data:
-            if isinstance(row, tuple):
-                flags = set(re.search(rb"FLAGS \(([^)]*)\)", row[0]).group(1).split()) - {b"\\Recent"}
-                rows.append((row[1].strip(), tuple(sorted(flags))))
-        boxes[box.strip('"')] = sorted(rows)
-    c.logout()
-    return boxes
 
 
 def maildir_picture(root):
