@@ -97,8 +97,8 @@ static void read_gone(struct store_view *v, void *arg)
         g->some = g->some || holds(g->load, &g->ranges[i]);
 }
 
-/* COPY is all or nothing, so a number whose message is gone refuses it before anything is copied.
- */
+/* COPY is all or nothing, so a number whose message is gone refuses it before anything is copied,
+ * as far as this can be known. */
 TASK_FN
 static enum outcome look_for_gone(
     struct imap_session *s, struct imap_command *c, const struct load *l, bool *some)
@@ -205,6 +205,7 @@ static void transfer(
         .uids = l->uids,
         .n = l->n,
         .move = move,
+        .whole = !move && !c->uid,
         .pairs = l->pairs,
     };
     bool gone = false;

@@ -37,6 +37,7 @@ static void refused(struct imap_command *c, enum mailbox_refusal refusal)
         [MAILBOX_REFUSED_LIMIT] = {"LIMIT", "There are too many already"},
         [MAILBOX_REFUSED_QUOTA] = {"OVERQUOTA", "That does not fit into the quota"},
         [MAILBOX_REFUSED_GONE] = {"UNAVAILABLE", "The account was removed"},
+        [MAILBOX_REFUSED_MISSING] = {"EXPUNGEISSUED", "Some of the messages no longer exist"},
     };
     imap_reply(c, IMAP_NO, said[refusal].code, "%s", said[refusal].text);
 }

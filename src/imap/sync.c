@@ -281,14 +281,16 @@ bool imap_sync_resolve(
 
 struct keywords {
     uint32_t mailbox;
-    bool ok;
+    bool found, ok;
     struct changes_names names;
 };
 
 static void read_keywords(struct store_view *v, void *arg)
 {
     struct keywords *k = arg;
-    k->ok = changes_names(v, k->mailbox, &k->names);
+    struct mailbox m;
+    k->found = mailbox_read(v, k->mailbox, &m);
+    k->ok = k->found && changes_names(v, k->mailbox, &k->names);
 }
 
 bool imap_sync_keywords(
@@ -302,8 +304,10 @@ bool imap_sync_keywords(
     if (s->selected->gone)
         return true;
     store_partition p = mailbox_partition(s->account);
-    if (store_read(imap_store(s), p, read_keywords, k, NULL, imap_soon()) != OUTCOME_DONE || !k->ok)
+    if (store_read(imap_store(s), p, read_keywords, k, NULL, imap_soon()) != OUTCOME_DONE)
         return false;
+    if (!k->ok)
+        return !k->found; /* removed meanwhile: that is told by the next sync */
     memcpy(names, k->names.name, sizeof k->names.name);
     imap_flags_tell(s, k->names.used, names);
     return true;

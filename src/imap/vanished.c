@@ -73,14 +73,16 @@ bool vanished_finish(struct vanished *w)
 
 struct earlier {
     struct mailbox_vanished read;
-    bool ok;
+    bool found, ok;
     struct mailbox_uids ranges[READ_ROOM];
 };
 
 static void read_earlier(struct store_view *v, void *arg)
 {
     struct earlier *e = arg;
-    e->ok = mailbox_read_vanished(v, &e->read);
+    struct mailbox m;
+    e->found = mailbox_read(v, e->read.mailbox, &m);
+    e->ok = e->found && mailbox_read_vanished(v, &e->read);
 }
 
 /* What the view still holds is told at the next sync point, without EARLIER. */
@@ -127,7 +129,7 @@ static enum outcome tell_earlier(struct imap_session *s, struct earlier *e, bool
     do {
         o = store_read(imap_store(s), p, read_earlier, e, NULL, imap_soon());
         if (o == OUTCOME_DONE && !e->ok)
-            o = OUTCOME_FAILED;
+            o = e->found ? OUTCOME_FAILED : OUTCOME_REFUSED;
         for (size_t i = 0; o == OUTCOME_DONE && i < e->read.n; i++)
             add_unseen(&w, &sel->view, e->ranges[i]);
         e->read.from = e->read.next;

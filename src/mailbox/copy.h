@@ -38,10 +38,11 @@ struct mailbox_copied {
 };
 struct mailbox_transfer {
     uint32_t from, to;    /* mailboxes; the same one is allowed for a copy, and for a move */
-    const uint32_t *uids; /* ascending, any number; absent ones are passed over, and what comes
-                             into the mailbox behind the start */
+    const uint32_t *uids; /* ascending, any number; absent ones are passed over (unless `whole`),
+                             and what comes into the mailbox behind the start */
     size_t n;
     bool move;
+    bool whole;     /* of a copy: an absent message refuses it */
     uint64_t quota; /* for copies; bytes of the account, 0: none */
     /* out */
     struct mailbox_copied *pairs; /* room for n, the caller's; in order of `from`; `to` ascends */
@@ -54,8 +55,8 @@ struct mailbox_transfer {
  * that was REFUSED or FAILED leaves nothing (mailbox_sweep, when it cannot be undone at once); one
  * that is UNKNOWN has left all or nothing. Flags, keywords (by name, while there is room),
  * INTERNALDATE, blob and THREADID go along, with a move the rendering too; SAVEDATE is now.
- * REFUSED: ABSENT is `to`; GONE is `from`, or the account; QUOTA; LIMIT: the UIDs of `to` are used
- * up. */
+ * REFUSED: ABSENT is `to`; GONE is `from`, or the account; MISSING a message of `whole`; QUOTA;
+ * LIMIT: the UIDs of `to` are used up. */
 TASK_FN
 enum outcome mailbox_transfer(
     struct store *s, uint64_t account, struct mailbox_transfer *t, deadline until);

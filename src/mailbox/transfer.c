@@ -148,6 +148,8 @@ static enum outcome batch_fn(struct store_txn *txn, void *arg)
     b->found_end = b->end ? b->end : p.from->uidnext;
     if (!gather(txn, b, &bytes, &used))
         return OUTCOME_FAILED;
+    if (t->whole && b->found < b->n)
+        return refuse(t, MAILBOX_REFUSED_MISSING);
     if (!t->move && t->quota && (bytes > t->quota || p.account.bytes > t->quota - bytes))
         return refuse(t, MAILBOX_REFUSED_QUOTA);
     if (!keyword_map(txn, t->from, t->to, used, keywords))

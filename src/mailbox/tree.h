@@ -50,13 +50,14 @@ uint32_t mailbox_find_special(struct store_view *v, enum mailbox_special special
 
 enum mailbox_refusal {
     MAILBOX_REFUSED_NOT,
-    MAILBOX_REFUSED_ABSENT, /* NO [NONEXISTENT] */
-    MAILBOX_REFUSED_EXISTS, /* NO [ALREADYEXISTS] */
-    MAILBOX_REFUSED_INBOX,  /* NO [CANNOT]: INBOX cannot be deleted, nor renamed to */
-    MAILBOX_REFUSED_NAME,   /* a name would become too long, or lie below itself: NO [CANNOT] */
-    MAILBOX_REFUSED_LIMIT,  /* too many mailboxes or keywords: NO [LIMIT] */
-    MAILBOX_REFUSED_QUOTA,  /* NO [OVERQUOTA] */
-    MAILBOX_REFUSED_GONE,   /* the account is removed */
+    MAILBOX_REFUSED_ABSENT,  /* NO [NONEXISTENT] */
+    MAILBOX_REFUSED_EXISTS,  /* NO [ALREADYEXISTS] */
+    MAILBOX_REFUSED_INBOX,   /* NO [CANNOT]: INBOX cannot be deleted, nor renamed to */
+    MAILBOX_REFUSED_NAME,    /* a name would become too long, or lie below itself: NO [CANNOT] */
+    MAILBOX_REFUSED_LIMIT,   /* too many mailboxes or keywords: NO [LIMIT] */
+    MAILBOX_REFUSED_QUOTA,   /* NO [OVERQUOTA] */
+    MAILBOX_REFUSED_GONE,    /* the account is removed */
+    MAILBOX_REFUSED_MISSING, /* a message no longer exists: NO [EXPUNGEISSUED] */
 };
 
 struct mailbox_rename {

@@ -39,6 +39,7 @@ static void outcomes(void **state)
         {MAILBOX_REFUSED_LIMIT, "LIMIT"},
         {MAILBOX_REFUSED_QUOTA, "OVERQUOTA"},
         {MAILBOX_REFUSED_GONE, "UNAVAILABLE"},
+        {MAILBOX_REFUSED_MISSING, "EXPUNGEISSUED"},
     };
     struct imap_command c = {0};
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {

@@ -254,6 +254,31 @@ static void a_copy_is_all_or_nothing(void **state)
     fixture_run(all_or_nothing);
 }
 
+/* One message, in the first or the last batch, is gone when the copy begins. */
+static void whole(void *arg)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        uint32_t gone = i & 1 ? MANY : 2, n = i & 2 ? MANY : 3;
+        struct mailbox_transfer t = {.from = MAILBOX_INBOX, .to = SENT, .n = n, .whole = true};
+        fixture_open();
+        fill(MANY);
+        CHECK(mailbox_expunge_all(fixture_store, ACCOUNT, MAILBOX_INBOX, &gone, 1, SOON) ==
+              OUTCOME_DONE);
+        t.uids = all_of(n);
+        bool missing = gone <= n;
+        CHECK(transfer(&t) == (missing ? OUTCOME_REFUSED : OUTCOME_DONE));
+        CHECK(t.refusal == (missing ? MAILBOX_REFUSED_MISSING : MAILBOX_REFUSED_NOT));
+        look();
+        CHECK(sent.messages == (missing ? 0 : n) && inbox.messages == MANY - 1);
+        fixture_close();
+    }
+}
+
+static void a_whole_copy_is_refused_when_a_message_is_gone(void **state)
+{
+    fixture_run(whole);
+}
+
 /* The process dies behind each of its batches. */
 static void dies(void *arg)
 {
@@ -489,6 +514,7 @@ int main(void)
         cmocka_unit_test(within_one_mailbox),
         cmocka_unit_test(more_than_a_batch),
         cmocka_unit_test(a_copy_is_all_or_nothing),
+        cmocka_unit_test(a_whole_copy_is_refused_when_a_message_is_gone),
         cmocka_unit_test(a_copy_of_a_dying_process_leaves_nothing),
         cmocka_unit_test(a_moved_message_is_always_in_one_mailbox),
         cmocka_unit_test(transfer_says_why_not),
