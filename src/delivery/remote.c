@@ -1,0 +1,94 @@
+#include "delivery/remote.h"
+#include "delivery/remote_private.h"
+#include <stdlib.h>
+
+#define STORE (60 * CLOCK_SEC)
+
+struct slice delivery_remote_route(const struct delivery_rules *r, struct slice domain)
+{
+    return *r->relay ? slice_str(r->relay) : domain;
+}
+
+static struct queue_settlement *room_for(struct courier *c, const struct queue_item *item)
+{
+    return arena_array(&c->item, struct queue_settlement, item->n);
+}
+
+/* The next message; what was there of the last one is gone. */
+static bool take(struct courier *c, struct queue_item *item)
+{
+    arena_reset(&c->item);
+    return queue_next(c->batch, &c->item, item, deadline_in(STORE));
+}
+
+static bool settle(
+    struct courier *c, const struct queue_item *item, const struct queue_settlement *settlements)
+{
+    return queue_settle(c->batch, item, settlements, deadline_in(STORE));
+}
+
+/* The route leads nowhere, for as many as are due. */
+static void fail_all(struct courier *c, struct queue_item *item)
+{
+    do {
+        struct queue_settlement *s = room_for(c, item);
+        if (!s)
+            return;
+        for (size_t i = 0; i < item->n; i++)
+            s[i] = c->why;
+        if (!settle(c, item, s))
+            return;
+    } while (take(c, item));
+}
+
+static void give_up(struct courier *c, struct queue_item *item, enum reach reach)
+{
+    if (reach == REACH_DOWN)
+        queue_route_down(c->batch, &c->why);
+    else if (reach == REACH_NEVER)
+        fail_all(c, item);
+}
+
+static bool may_take_more(const struct courier *c)
+{
+    return smtp_client_alive(c->client) && c->messages < DELIVERY_MESSAGES_MAX &&
+           clock_now() < c->old;
+}
+
+static void work(struct courier *c, struct queue_item *item)
+{
+    enum reach reach = courier_find(c);
+    if (reach == REACH_OK)
+        reach = courier_connect(c);
+    while (reach == REACH_OK) {
+        struct queue_settlement *s = room_for(c, item);
+        reach = s ? courier_send(c, item, s) : REACH_STOP;
+        if (reach != REACH_OK)
+            break;
+        if (!settle(c, item, s) || !may_take_more(c) || !take(c, item))
+            return;
+    }
+    give_up(c, item, reach);
+}
+
+void delivery_remote_carry(void *arg, struct queue_batch *batch)
+{
+    struct delivery_remote *remote = arg;
+    struct courier *c = calloc(1, sizeof *c);
+    struct queue_item item;
+    if (!c)
+        return;
+    c->remote = remote;
+    c->rules = atomic_load(&remote->rules);
+    c->batch = batch;
+    arena_init(&c->names, DELIVERY_DNS_MAX);
+    arena_init(&c->scratch, DELIVERY_DNS_MAX);
+    arena_init(&c->item, DELIVERY_ITEM_MAX);
+    if (take(c, &item))
+        work(c, &item);
+    courier_disconnect(c);
+    arena_reset(&c->names);
+    arena_reset(&c->scratch);
+    arena_reset(&c->item);
+    free(c);
+}

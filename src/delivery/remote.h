@@ -1,0 +1,32 @@
+/* The courier: carries a batch of the queue to other servers (RFC 5321 §5).
+ *
+ * The route is a domain, whose MX hosts are tried by preference, each by its addresses; or a
+ * smarthost. TLS whenever it is offered; without it only when no policy forbids (DANE, RFC 7672).
+ * One connection takes many messages of the route. Every entry that was taken is settled, or goes
+ * back with the route that cannot be reached. */
+#pragma once
+#include "delivery/route.h"
+#include "dns/dns.h"
+#include "net/dial.h"
+#include "queue/queue.h"
+
+#define DELIVERY_MESSAGES_MAX 100                  /* of one connection */
+#define DELIVERY_CONNECTION   (5 * 60 * CLOCK_SEC) /* then it takes no further message */
+#define DELIVERY_TRIES_MAX    20                   /* addresses of one batch */
+#define DELIVERY_DIAL         (30 * CLOCK_SEC)
+#define DELIVERY_MESSAGE      (3600 * CLOCK_SEC) /* one transaction */
+
+struct delivery_remote {
+    struct store *store;
+    struct dns *dns;
+    /* The present rules; couriers keep those they began with, so none is ever freed while the queue
+     * runs. */
+    const struct delivery_rules *_Atomic rules;
+};
+
+/* As queue_options.carry; arg is a struct delivery_remote. */
+TASK_FN
+void delivery_remote_carry(void *arg, struct queue_batch *batch);
+/* The route of a recipient: the canonical domain, or the smarthost. The text is the caller's, or
+ * the rules'. */
+struct slice delivery_remote_route(const struct delivery_rules *r, struct slice domain);

@@ -1,0 +1,75 @@
+/* A courier at work: a batch, the hosts of its route, at most one connection. */
+#pragma once
+#include "delivery/remote.h"
+#include "delivery/verdict.h"
+
+#define DELIVERY_PIECE ((size_t)64 * 1024)
+/* Entries with their texts, outcomes and replies. */
+#define DELIVERY_ITEM_MAX ((size_t)2 * 1024 * 1024)
+#define DELIVERY_DNS_MAX  ((size_t)512 * 1024)
+
+enum reach {
+    REACH_OK,    /* c->client speaks SMTP */
+    REACH_DOWN,  /* not now: c->why */
+    REACH_NEVER, /* not at all: c->why */
+    REACH_STOP,  /* cancelled, or out of memory: all goes back */
+};
+
+struct courier {
+    struct delivery_remote *remote;
+    const struct delivery_rules *rules;
+    struct queue_batch *batch;
+    struct arena names, scratch, item; /* of the route, of the host, of the message */
+    /* the way */
+    struct dns_mx_answer mx;
+    struct dns_addresses addresses; /* of mx.hosts[host] */
+    struct dial_tlsa tlsa[DIAL_TLSA_MAX];
+    size_t host, address, tlsa_n;
+    uint16_t port;
+    bool chosen;     /* a smarthost or an address literal: no MX */
+    bool host_known; /* addresses and tlsa are those of the host */
+    bool dane;       /* of the host: TLS that is verified, or nothing */
+    bool bad_dane;   /* of the host: its TLSA records cannot be had */
+    bool any_later, any_refused, any_ours, any_private; /* why hosts were left out */
+    unsigned tries;
+    /* the connection */
+    struct smtp_client *client;
+    bool without_tls;
+    unsigned messages; /* that it took */
+    deadline old;      /* when it takes no further one */
+    char peer[QUEUE_REMOTE_MAX];
+    /* why it is not there */
+    struct queue_settlement why;
+    char why_reply[QUEUE_REPLY_MAX], why_remote[QUEUE_REMOTE_MAX];
+    /* the message under way */
+    struct store_blob *blob;
+    uint64_t at;
+    struct slice first; /* what is left of the first piece */
+    bool first_given;
+    char piece[DELIVERY_PIECE];
+};
+
+/* remote_hosts.c: whom to ask. OK: mx has hosts. */
+TASK_FN
+enum reach courier_find(struct courier *c);
+/* Sees that addresses of the host under way are known; false: it has none to be used. */
+TASK_FN
+bool courier_host(struct courier *c);
+/* No host is left: what does it mean? */
+enum reach courier_nobody(struct courier *c);
+void courier_why(
+    struct courier *c, enum queue_verdict verdict, const char *status, struct slice words);
+
+/* remote_connect.c: from the present address on. */
+TASK_FN
+enum reach courier_connect(struct courier *c);
+/* The present address is done with. */
+void courier_next_address(struct courier *c);
+/* Politely or not; harmless without a connection. */
+TASK_FN
+void courier_disconnect(struct courier *c);
+
+/* remote_send.c: one transaction; settlements has room for each entry. */
+TASK_FN
+enum reach courier_send(
+    struct courier *c, const struct queue_item *item, struct queue_settlement *settlements);

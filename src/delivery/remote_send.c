@@ -1,0 +1,184 @@
+/* One transaction of a courier. */
+#include "delivery/remote_private.h"
+#include <stdio.h>
+
+#define READ (60 * CLOCK_SEC)
+
+/* ---- the message, in pieces of the store ---- */
+
+/* Our Return-Path is for the last server alone (RFC 5321 §4.4). */
+static size_t return_path(struct slice head)
+{
+    if (!slice_starts_nocase(head, S("Return-Path:")))
+        return 0;
+    for (size_t i = 0; i + 1 < head.n; i++)
+        if (head.p[i] == '\n' && head.p[i + 1] != ' ' && head.p[i + 1] != '\t')
+            return i + 1;
+    return 0;
+}
+
+static bool read_piece(struct courier *c, struct slice *piece)
+{
+    size_t got;
+    if (store_blob_read(c->blob, c->at, c->piece, sizeof c->piece, &got, deadline_in(READ)) !=
+        OUTCOME_DONE)
+        return false;
+    c->at += got;
+    *piece = slice(c->piece, got);
+    return true;
+}
+
+/* Opens the message and reads its first piece. */
+static bool open_message(struct courier *c, const struct queue_item *item, uint64_t *size)
+{
+    enum outcome o =
+        store_blob_open(c->remote->store, item->message.blob, &c->blob, deadline_in(READ));
+    if (o != OUTCOME_DONE)
+        return false;
+    c->at = 0;
+    c->first_given = false;
+    if (!read_piece(c, &c->first))
+        return false;
+    size_t left_out = return_path(c->first);
+    c->first = slice_from(c->first, left_out);
+    *size = store_blob_size(c->blob) - left_out;
+    return true;
+}
+
+static void close_message(struct courier *c)
+{
+    store_blob_close(c->blob);
+    c->blob = NULL;
+}
+
+static bool next_piece(void *arg, struct slice *piece, deadline until)
+{
+    struct courier *c = arg;
+    if (c->first_given)
+        return read_piece(c, piece);
+    c->first_given = true;
+    *piece = c->first;
+    return true;
+}
+
+/* ---- the envelope ---- */
+
+static struct slice notify_text(struct arena *arena, uint8_t notify)
+{
+    char text[40];
+    if (!notify)
+        return S("");
+    if (notify & QUEUE_NOTIFY_NEVER)
+        return S("NEVER");
+    int n = snprintf(text, sizeof text, "%s%s%s", notify & QUEUE_NOTIFY_SUCCESS ? ",SUCCESS" : "",
+        notify & QUEUE_NOTIFY_FAILURE ? ",FAILURE" : "",
+        notify & QUEUE_NOTIFY_DELAY ? ",DELAY" : "");
+    return n > 1 ? arena_copy(arena, slice(text + 1, (size_t)n - 1)) : S("");
+}
+
+static struct smtp_send_recipient *recipients(struct courier *c, const struct queue_item *item)
+{
+    struct smtp_send_recipient *list = arena_array(&c->item, struct smtp_send_recipient, item->n);
+    for (size_t i = 0; list && i < item->n; i++)
+        list[i] = (struct smtp_send_recipient){.address = item->entries[i].recipient,
+            .notify = notify_text(&c->item, item->entries[i].notify),
+            .orcpt = item->entries[i].orcpt};
+    return list;
+}
+
+static void describe(
+    struct courier *c, const struct queue_item *item, uint64_t size, struct smtp_send *m)
+{
+    uint32_t flags = item->message.flags;
+    *m = (struct smtp_send){.sender = item->message.sender,
+        .size = size,
+        .eight_bit = flags & (QUEUE_8BIT | QUEUE_UTF8),
+        .utf8 = flags & QUEUE_UTF8,
+        .envid = item->message.envid,
+        .ret = flags & QUEUE_RET_FULL      ? S("FULL")
+               : flags & QUEUE_RET_HEADERS ? S("HDRS")
+                                           : S(""),
+        .read = next_piece,
+        .arg = c};
+}
+
+/* ---- what became of it ---- */
+
+static void settle_all(const struct queue_item *item, const struct queue_settlement *one,
+    struct queue_settlement *settlements)
+{
+    for (size_t i = 0; i < item->n; i++)
+        settlements[i] = *one;
+}
+
+static bool judge(struct courier *c, const struct smtp_send_recipient *list, size_t n,
+    struct queue_settlement *settlements)
+{
+    struct delivery_facts facts = {
+        .dsn = smtp_client_offer(c->client)->dsn, .without_tls = c->without_tls};
+    for (size_t i = 0; i < n; i++)
+        facts.some_taken |= list[i].outcome.answer == ANSWER_OK;
+    for (size_t i = 0; i < n; i++) {
+        char *reply = arena_alloc(&c->item, QUEUE_REPLY_MAX);
+        if (!reply)
+            return false;
+        delivery_verdict(&list[i].outcome, &facts, reply, &settlements[i]);
+        settlements[i].remote = slice_str(c->peer);
+    }
+    return true;
+}
+
+/* Nothing was heard about the message: a connection that had grown old, or a host that says no to
+ * everybody. */
+static bool unheard(const struct courier *c)
+{
+    const struct smtp_outcome *o = smtp_client_outcome(c->client);
+    return !smtp_client_alive(c->client) &&
+           (o->stage == SMTP_AT_MAIL || o->stage == SMTP_AT_RSET) &&
+           (o->answer == ANSWER_LOST || o->reply.code == 421);
+}
+
+/* Over as many connections as it takes until a server has heard of the message. */
+static enum reach transact(
+    struct courier *c, const struct smtp_send *m, struct smtp_send_recipient *list, size_t n)
+{
+    for (;;) {
+        c->first_given = false;
+        smtp_client_send(c->client, m, list, n, deadline_in(DELIVERY_MESSAGE));
+        if (!unheard(c) || task_cancelled())
+            return REACH_OK;
+        if (c->messages == 0)
+            courier_next_address(c);
+        const struct delivery_facts facts = {.without_tls = c->without_tls};
+        delivery_verdict(smtp_client_outcome(c->client), &facts, c->why_reply, &c->why);
+        c->any_later = true;
+        snprintf(c->why_remote, sizeof c->why_remote, "%s", c->peer);
+        c->why.remote = slice_str(c->why_remote);
+        enum reach reach = courier_connect(c);
+        if (reach != REACH_OK)
+            return reach;
+    }
+}
+
+enum reach courier_send(
+    struct courier *c, const struct queue_item *item, struct queue_settlement *settlements)
+{
+    struct smtp_send_recipient *list = recipients(c, item);
+    struct smtp_send m;
+    uint64_t size;
+    enum reach reach = list ? REACH_OK : REACH_STOP;
+    if (list && open_message(c, item, &size)) {
+        describe(c, item, size, &m);
+        reach = transact(c, &m, list, item->n);
+        if (reach == REACH_OK && !judge(c, list, item->n, settlements))
+            reach = REACH_STOP;
+        c->messages += reach == REACH_OK;
+    } else if (list) {
+        struct queue_settlement unreadable;
+        delivery_own_verdict(
+            QUEUE_DEFERRED, "4.3.0", S("The message cannot be read here"), &unreadable);
+        settle_all(item, &unreadable, settlements);
+    }
+    close_message(c);
+    return reach;
+}
