@@ -52,8 +52,8 @@ class Skip(Exception):
 class Place:
     """A copy of the template, its server, its shim and its ledger."""
 
-    def __init__(self, journal=False, disk=None):
-        """disk: size of a file system of its own."""
+    def __init__(self, journal=False, disk=None, data=None):
+        """disk: size of a file system of its own. data: another folder than the template."""
         self.folder = tempfile.mkdtemp(dir=base())
         os.chmod(self.folder, 0o755)
         who = support.owner()
@@ -64,7 +64,7 @@ class Place:
             if subprocess.call(["mount", "-t", "tmpfs", "-o", "size=" + disk, "none", inside],
                                stderr=subprocess.DEVNULL):
                 raise Skip("no file system can be mounted here")
-        shutil.copytree(template(), inside, dirs_exist_ok=True)
+        shutil.copytree(data or template(), inside, dirs_exist_ok=True)
         for top, _, files in os.walk(inside):
             os.chown(top, who.pw_uid, who.pw_gid)
             for name in files:
