@@ -178,7 +178,7 @@ class Actor:
             modified = {self.key(e.uid) for n, e in picked if (e.uid if uid else n) in told}
             for key in modified:
                 if keys[key].modseq <= limit and key[2] in d.at.by_uid:
-                    raise Violation("MODIFIED %d, whose MODSEQ is %d" % (key[2], keys[key].modseq))
+                    self.world.doubts.append((key, limit))
         if cond and c.ok:
             late = [k for k, m in before.items() if m > limit and k not in modified and k[2] in d.at.by_uid]
             if late:

@@ -146,6 +146,10 @@ def check_promises(world, account, boxes, reader):
                 if value is not None and key not in world.fuzzy and (keyword in flags) != value:
                     raise Disagree(reader, "UID %d: %s was acknowledged as %s" % (uid, keyword, value))
                 world.counts["keywords"] += 1
+    for key, limit in world.doubts:
+        row = boxes[key[1]].rows.get(key[2]) if key[0] == account and key[1] in boxes else None
+        if row and row[1] <= limit:
+            raise Disagree(reader, "MODIFIED was told of UID %d, whose MODSEQ is %d" % (key[2], row[1]))
     for key, name in world.ids.items():
         if key[0] == account and key not in world.deletable and key[:2] not in world.lost_mailboxes \
                 and key[1] in boxes and key[2] not in boxes[key[1]].rows:
@@ -167,3 +171,4 @@ async def compare(stress):
             await check_device(d, boxes, d in idle)
             if d.at and d not in idle and d.at.view:
                 await (check_since if d.condstore else check_recent)(d)
+    stress.world.doubts = []

@@ -22,6 +22,7 @@ class World:
         self.removable = set()  # X-Stress of messages some of whose copies were to go
         self.keywords = {}  # key: {keyword: is it set}
         self.fuzzy = set()  # keys whose flags were replaced by somebody
+        self.doubts = []  # (key, MODSEQ): MODIFIED was told, and no change; it is newer, or it is gone
         self.counts = collections.Counter()  # of what was checked
 
     def rng(self, name):
