@@ -245,7 +245,7 @@ static bool may_go_on(struct queue_batch *b, int64_t now)
     int64_t until;
     if (atomic_load(&s->q->stopping) || task_cancelled() || s->pause > now)
         return false;
-    if (b->items < QUEUE_BATCH_MIN)
+    if (clock_now() < b->turn)
         return !schedule_failures(b->route, &until) || until <= now;
     return schedule_stay(s->schedule, b->route, now);
 }
@@ -271,9 +271,7 @@ bool queue_next(struct queue_batch *b, struct arena *arena, struct queue_item *i
             shard_pause(s);
             return false;
         }
-        if (t.n && item->n) {
-            b->items++;
+        if (t.n && item->n)
             return true;
-        }
     }
 }

@@ -85,6 +85,14 @@ static int64_t notice_of(const struct queue_new *new, const struct queue_recipie
     return notice;
 }
 
+/* A higher priority goes before what came up to so many minutes earlier (RFC 6710 §5.1). */
+static int64_t first_try(const struct queue_message *m)
+{
+    if (m->hold_until > m->created)
+        return m->hold_until;
+    return m->priority > 0 ? m->created - 60 * m->priority : m->created;
+}
+
 static void put_entry(struct store_txn *t, const struct queue_new *new, uint32_t index)
 {
     const struct queue_recipient *r = &new->recipients[index];
@@ -93,7 +101,7 @@ static void put_entry(struct store_txn *t, const struct queue_new *new, uint32_t
         .message = m->id,
         .index = index,
         .state = r->held ? QUEUE_HELD : QUEUE_WAITING,
-        .next = m->hold_until > m->created ? m->hold_until : m->created,
+        .next = first_try(m),
         .notice = notice_of(new, r),
         .notify = r->notify,
         .recipient = r->address,

@@ -7,6 +7,10 @@
 
 #define CLAIMS_MAX 65536
 
+METRIC(entries_now, METRIC_GAUGE, "barid_queue_entries", "", "Entries in the queue now")
+METRIC(messages_now, METRIC_GAUGE, "barid_queue_messages", "", "Messages in the queue now")
+METRIC(routes_now, METRIC_GAUGE, "barid_queue_routes", "state=\"known\"", "Routes in memory")
+METRIC(routes_down, METRIC_GAUGE, "barid_queue_routes", "state=\"down\"", "Routes in memory")
 METRIC(queued, METRIC_COUNTER, "barid_queue_entries_total", "what=\"queued\"",
     "Entries of the queue: one for each message and recipient")
 
@@ -82,11 +86,24 @@ struct queue *queue_open(const struct queue_options *options, char why[256], dea
     return NULL;
 }
 
+TASK_FN
+static void measure(struct queue *q)
+{
+    struct queue_figures f;
+    if (!queue_figures(q, &f, deadline_in(10 * CLOCK_SEC)))
+        return;
+    metric_set(&entries_now, (int64_t)f.entries);
+    metric_set(&messages_now, (int64_t)f.messages);
+    metric_set(&routes_now, (int64_t)f.routes);
+    metric_set(&routes_down, (int64_t)f.routes_down);
+}
+
 static void tend(void *arg)
 {
     struct queue *q = arg;
     while (!atomic_load(&q->stopping)) {
         queue_tend(q);
+        measure(q);
         event_wait(&q->tend, deadline_in(QUEUE_TEND_EVERY));
     }
     q->tending = false;
@@ -173,5 +190,10 @@ bool queue_figures(struct queue *q, struct queue_figures *f, deadline until)
     f->entries = h.entries;
     f->messages = h.messages;
     f->bytes = h.bytes;
+    for (unsigned i = 0; i < q->shard_n; i++) {
+        f->routes += atomic_load(&q->shards[i].routes);
+        f->routes_down += atomic_load(&q->shards[i].down);
+        f->couriers += atomic_load(&q->shards[i].running);
+    }
     return true;
 }

@@ -133,6 +133,8 @@ struct queue_options {
     unsigned couriers;       /* at once, all reactors; 0: 200 */
     unsigned couriers_route; /* 0: 20 */
     uint64_t entries_max;    /* 0: 10 million */
+    size_t routes_max;       /* (route, account) pairs in memory; more are found again in the store
+                                when there is room; 0: 262,144 */
 };
 /* Reads which routes have mail. NULL: why, in one line. */
 TASK_FN
@@ -150,8 +152,8 @@ void queue_close(struct queue *q);
 TASK_FN
 void queue_tend(struct queue *q);
 struct queue_figures {
-    uint64_t entries, messages, bytes; /* in the store */
-    size_t routes, routes_down, couriers;
+    uint64_t entries, messages, bytes;    /* in the store */
+    size_t routes, routes_down, couriers; /* as seen when each reactor last looked */
 };
 /* False: the store failed. */
 TASK_FN

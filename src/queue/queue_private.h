@@ -14,10 +14,10 @@
 #include <pthread.h>
 
 #define QUEUE_TEND_EVERY   (30 * CLOCK_SEC)
-#define QUEUE_RESCAN_EVERY 300 /* s, while not all routes fit into memory */
-#define QUEUE_WINDOW       128 /* due rows looked at in one read */
-#define QUEUE_BATCH_MIN    20  /* messages a courier may take before others' turn */
-#define QUEUE_STORE_PAUSE  10  /* s, after the store failed */
+#define QUEUE_RESCAN_EVERY 300             /* s, while not all routes fit into memory */
+#define QUEUE_WINDOW       128             /* due rows looked at in one read */
+#define QUEUE_BATCH_TIME   (CLOCK_SEC / 4) /* a courier may take before others' turn */
+#define QUEUE_STORE_PAUSE  10              /* s, after the store failed */
 
 struct claim {
     struct table_node node;
@@ -36,8 +36,9 @@ struct shard {
     struct event event;         /* something changed: look at the schedule */
     struct task_request keeper; /* the task that starts couriers */
     struct remote start, stopped, poke;
-    bool spilled, loading; /* not all routes are in memory */
-    int64_t rescan, pause; /* wall s */
+    bool spilled, loading;                /* not all routes are in memory */
+    int64_t rescan, pause;                /* wall s */
+    _Atomic size_t routes, down, running; /* for figures */
 };
 
 struct queue {
@@ -62,7 +63,7 @@ struct queue_batch {
     struct shard *shard;
     struct schedule_route *route;
     struct list claims;
-    unsigned items;
+    deadline turn; /* then it is others' turn */
     bool found;
     struct window *window;
     struct buffer rows;

@@ -196,7 +196,7 @@ bool settle_run(struct settle *s, deadline until)
         if (try_once(s, again, until))
             return true;
         metric_add(&lost_tries, 1);
-        if (deadline_in(gap * CLOCK_SEC) >= until ||
+        if (deadline_in(gap * CLOCK_SEC) >= until || atomic_load(&s->q->stopping) ||
             task_sleep(deadline_in(gap * CLOCK_SEC)) == WAIT_CANCELLED)
             return false;
         gap = gap * 2 < TRY_GAP_MAX ? gap * 2 : TRY_GAP_MAX;

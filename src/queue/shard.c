@@ -55,7 +55,7 @@ static bool start(struct shard *s, struct schedule_route *r)
 {
     struct queue_batch *b = calloc(1, sizeof *b);
     if (b) {
-        *b = (struct queue_batch){.shard = s, .route = r};
+        *b = (struct queue_batch){.shard = s, .route = r, .turn = deadline_in(QUEUE_BATCH_TIME)};
         list_init(&b->claims);
         buffer_init(&b->rows, (size_t)512 * 1024);
         if (scope_spawn(&s->scope, TASK_NORMAL, courier, b))
@@ -74,12 +74,22 @@ void shard_pause(struct shard *s)
 
 /* ---- the keeper ---- */
 
+static size_t lanes_max(const struct queue *q)
+{
+    size_t all = q->options.routes_max ? q->options.routes_max : SCHEDULE_LANES_MAX;
+    return all / q->shard_n ? all / q->shard_n : 1;
+}
+
 static void reload(void *arg)
 {
     struct shard *s = arg;
     int64_t horizon = queue_now() + 2 * QUEUE_RESCAN_EVERY;
+    struct schedule_figures f;
     s->spilled = false;
     schedule_shed(s->schedule, horizon);
+    schedule_figures(s->schedule, &f);
+    if (f.lanes < lanes_max(s->q) / 2)
+        horizon = INT64_MAX; /* all may fit again */
     if (load_lanes(s->q, (int)s->index, horizon, deadline_in(60 * CLOCK_SEC)) != OUTCOME_DONE)
         s->spilled = true;
     s->rescan = queue_now() + QUEUE_RESCAN_EVERY;
@@ -87,10 +97,20 @@ static void reload(void *arg)
     event_raise(&s->event);
 }
 
+static void publish(struct shard *s)
+{
+    struct schedule_figures f;
+    schedule_figures(s->schedule, &f);
+    atomic_store(&s->routes, f.routes);
+    atomic_store(&s->down, f.down);
+    atomic_store(&s->running, f.running);
+}
+
 /* How long until there is something to do. */
 static int64_t look(struct shard *s)
 {
     int64_t now = queue_now();
+    publish(s);
     struct schedule_route *r;
     if (s->spilled && !s->loading && s->rescan <= now)
         s->loading = scope_spawn(&s->scope, TASK_NORMAL, reload, s);
@@ -148,7 +168,7 @@ bool shard_init(struct shard *s, struct queue *q, unsigned index)
     const struct schedule_options options = {
         .couriers = share_of(q->options.couriers, q->shard_n, SCHEDULE_COURIERS),
         .couriers_route = q->options.couriers_route,
-        .lanes_max = SCHEDULE_LANES_MAX / q->shard_n,
+        .lanes_max = lanes_max(q),
     };
     s->q = q;
     s->index = index;

@@ -130,6 +130,10 @@ static void times(void *arg)
     struct look l = look(new.message.id, 0);
     CHECK(l.entry.next == 5000 && l.message.expires == 5000 + QUEUE_RETRY_FOR);
     new = new_of(1);
+    new.message.priority = 3;
+    CHECK(fixture_put(&new, S("x")) == OUTCOME_DONE);
+    CHECK(look(new.message.id, 0).entry.next == 820);
+    new = new_of(1);
     new.message.deliver_by = 1060;
     new.message.flags = QUEUE_DELIVERBY_RETURN;
     CHECK(fixture_put(&new, S("x")) == OUTCOME_DONE);
