@@ -129,8 +129,7 @@ def open_and_delete(w, screen, mails):
     until(lambda: len(flags("Trash")) == 1, lambda: screen.do("xdotool", "key", "Delete"), "a message to be deleted")
     screen.picture("claws-deleted")
     check_among(mails[1], [octets for _, octets in messages(w, "claws", "Trash")])
-    left = messages(w, "claws", "INBOX")
-    assert len([f for f, _ in left if b"\\Deleted" not in f]) == 3, left
+    wait_for(lambda: len([f for f in flags("INBOX") if b"\\Deleted" not in f]) == 3, "it to be gone from INBOX")
 
 
 def Claws_Mail(w):
