@@ -44,7 +44,7 @@ struct session {
     int fd, index;
     SSL *ssl;
     char *in;
-    size_t in_n, bytes;
+    size_t in_at, in_n, bytes; /* what was heard and not looked at: in_at to in_n */
     uint32_t exists;
 };
 
@@ -83,6 +83,13 @@ static void say(struct session *s, const char *bytes, size_t n)
 
 static void hear(struct session *s)
 {
+    if (s->in_at == s->in_n)
+        s->in_at = s->in_n = 0;
+    if (s->in_n == IN_MAX) {
+        memmove(s->in, s->in + s->in_at, s->in_n - s->in_at);
+        s->in_n -= s->in_at;
+        s->in_at = 0;
+    }
     if (s->in_n == IN_MAX)
         die("reply", "a line is too long");
     ssize_t n = s->ssl ? SSL_read(s->ssl, s->in + s->in_n, (int)(IN_MAX - s->in_n))
@@ -93,37 +100,48 @@ static void hear(struct session *s)
     s->bytes += (size_t)n;
 }
 
+static void skip(struct session *s, size_t n)
+{
+    for (; n > s->in_n - s->in_at; hear(s)) {
+        n -= s->in_n - s->in_at;
+        s->in_at = s->in_n;
+    }
+    s->in_at += n;
+}
+
+/* The next line, without its LF. */
+static char *hear_line(struct session *s, size_t *n)
+{
+    size_t looked = 0;
+    char *end;
+    while (!(end = memchr(s->in + s->in_at + looked, '\n', s->in_n - s->in_at - looked))) {
+        looked = s->in_n - s->in_at;
+        hear(s);
+    }
+    char *line = s->in + s->in_at;
+    *n = (size_t)(end - line);
+    *end = '\0';
+    s->in_at += *n + 1;
+    return line;
+}
+
 /* Reads up to a line that starts so; literals are passed over. */
 static void await(struct session *s, const char *start)
 {
-    size_t wanted = strlen(start), skip = 0;
+    size_t wanted = strlen(start), n;
     for (;;) {
-        size_t drop = skip < s->in_n ? skip : s->in_n;
-        char *end;
-        memmove(s->in, s->in + drop, s->in_n - drop);
-        s->in_n -= drop;
-        skip -= drop;
-        if (skip || !(end = memchr(s->in, '\n', s->in_n))) {
-            hear(s);
+        char *line = hear_line(s, &n);
+        if (n > 2 && line[n - 2] == '}') {
+            char *open = memrchr(line, '{', n);
+            skip(s, open ? strtoul(open + 1, NULL, 10) : 0);
             continue;
         }
-        size_t line = (size_t)(end - s->in) + 1;
-        unsigned number;
-        if (line > 3 && s->in[line - 3] == '}') {
-            char *open = memrchr(s->in, '{', line);
-            skip = line + (open ? strtoul(open + 1, NULL, 10) : 0);
-            continue;
-        }
-        *end = '\0';
-        if (sscanf(s->in, "* %u EXISTS", &number) == 1)
-            s->exists = number;
-        bool found = !strncmp(s->in, start, wanted);
-        if (!found && !strncmp(s->in, TAG, 2))
-            die("refused", s->in);
-        s->in_n -= line;
-        memmove(s->in, end + 1, s->in_n);
-        if (found)
+        if (n > 8 && n < 24 && !memcmp(line + n - 8, " EXISTS\r", 8))
+            s->exists = (uint32_t)strtoul(line + 2, NULL, 10);
+        if (!strncmp(line, start, wanted))
             return;
+        if (!strncmp(line, TAG, 2))
+            die("refused", line);
     }
 }
 
@@ -150,7 +168,9 @@ static void open_session(struct session *s)
     if (s->fd < 0 || connect(s->fd, (struct sockaddr *)&to, sizeof to))
         die("connect", options.to);
     setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    s->in = malloc(IN_MAX);
+    if (!s->in)
+        s->in = malloc(IN_MAX);
+    s->in_at = s->in_n = 0;
     if (options.tls) {
         s->ssl = SSL_new(tls);
         SSL_set_fd(s->ssl, s->fd);
@@ -158,7 +178,6 @@ static void open_session(struct session *s)
             die("TLS", "the handshake failed");
     }
     await(s, "* OK");
-    s->in_n = 0;
     char line[512], user[256];
     snprintf(user, sizeof user, options.user, s->index % options.users);
     snprintf(line, sizeof line, "LOGIN %s %s", user, options.password);
@@ -169,10 +188,7 @@ static void close_session(struct session *s)
 {
     SSL_free(s->ssl);
     close(s->fd);
-    free(s->in);
     s->ssl = NULL;
-    s->in = NULL;
-    s->in_n = 0;
 }
 
 static void sample(double seconds)
