@@ -10,6 +10,7 @@
 #include "mailbox/mailbox.h"
 #include <pthread.h>
 #include <stdlib.h>
+#define ZSTD_STATIC_LINKING_ONLY /* for the name of one parameter */
 #include <zstd.h>
 
 #define VERSION 1 /* grows with every change of layout, dictionary or of what is rendered */
@@ -59,6 +60,9 @@ static struct own *own_create(void)
         !ZSTD_isError(ZSTD_CCtx_setParameter(o->compress, ZSTD_c_checksumFlag, 1)) &&
         !ZSTD_isError(ZSTD_CCtx_setParameter(o->compress, ZSTD_c_contentSizeFlag, 0)) &&
         !ZSTD_isError(ZSTD_CCtx_setParameter(o->compress, ZSTD_c_dictIDFlag, 0)) &&
+        !ZSTD_isError(ZSTD_CCtx_setParameter(
+            o->compress, ZSTD_c_literalCompressionMode, ZSTD_ps_disable)) && /* 10% larger, and read
+                                                                                in half the time */
         !ZSTD_isError(ZSTD_CCtx_refCDict(o->compress, compressing)) &&
         !ZSTD_isError(ZSTD_DCtx_refDDict(o->decompress, decompressing)) &&
         pthread_setspecific(key, o) == 0)
