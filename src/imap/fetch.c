@@ -14,7 +14,8 @@ static void look_at_sections(struct fetch *f)
     for (uint32_t i = 0; i < f->items.section_n; i++) {
         struct imap_section *section = &f->items.sections[i];
         section_prepare(section);
-        f->rendered |= section_cached(section);
+        f->cached[i] = section_cached(section);
+        f->rendered |= f->cached[i];
         f->seen |= !section->peek && !f->session->selected->read_only;
     }
 }

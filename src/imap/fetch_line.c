@@ -108,7 +108,7 @@ static bool prepare(struct fetch *f, const struct fetch_message *m, uint32_t i)
 {
     const struct imap_section *section = &f->items.sections[i];
     struct fetch_part *part = &f->parts[i];
-    part->cached = f->rendered && f->shown.has_fields && section_cached(section);
+    part->cached = f->cached[i] && f->shown.has_fields;
     if (part->cached)
         return true;
     if (!fetch_source_open(&f->source, &m->row) || !locate(f, section, &part->bytes))

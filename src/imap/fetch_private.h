@@ -120,9 +120,10 @@ struct fetch {
     struct imap_command *command;
     struct imap_items items;
     struct imap_set set;
-    bool rendered; /* something is asked for that rendered rows have */
-    bool seen;     /* \Seen is set */
-    bool alive;    /* the connection is not ending */
+    bool rendered;                  /* something is asked for that rendered rows have */
+    bool seen;                      /* \Seen is set */
+    bool cached[IMAP_SECTIONS_MAX]; /* sections that rendered rows answer */
+    bool alive;                     /* the connection is not ending */
     uint32_t absent, damaged;
     int64_t turn; /* others have their turn when this is FETCH_TURN ago */
     struct slice names[MAILBOX_KEYWORDS];

@@ -1,20 +1,39 @@
 #include "imap/fetch_private.h"
 
+/* Renderings in order of UID beside the messages; not every message has one. */
+struct renderings {
+    struct store_cursor cursor;
+    bool more;
+    uint32_t uid;
+    struct slice row; /* of this UID */
+};
+
+static void renderings_seek(
+    struct renderings *r, struct store_view *v, const struct fetch_batch *b, uint32_t uid)
+{
+    r->more = b->rendered;
+    if (!r->more)
+        return;
+    mailbox_seek_rendered(v, b->mailbox, uid, &r->cursor);
+    r->more = mailbox_next_rendered(&r->cursor, b->mailbox, &r->uid, &r->row);
+}
+
+/* Of UIDs that grow. Empty: none. */
+static struct slice renderings_of(struct renderings *r, const struct fetch_batch *b, uint32_t uid)
+{
+    while (r->more && r->uid < uid)
+        r->more = mailbox_next_rendered(&r->cursor, b->mailbox, &r->uid, &r->row);
+    return r->more && r->uid == uid && r->row.n <= sizeof b->rows ? r->row : S("");
+}
+
 /* False: the batch is full. */
 static bool add(
-    struct store_view *v, struct fetch_batch *b, const struct mailbox_message *m, uint32_t number)
+    struct fetch_batch *b, const struct mailbox_message *m, uint32_t number, struct slice row)
 {
-    struct slice row = {NULL, 0};
-    if (b->n == IMAP_BATCH)
+    if (b->n == IMAP_BATCH || row.n > sizeof b->rows - b->used)
         return false;
-    if (b->rendered && mailbox_read_rendered(v, b->mailbox, m->uid, &row)) {
-        if (row.n > sizeof b->rows)
-            row = (struct slice){NULL, 0};
-        if (row.n > sizeof b->rows - b->used)
-            return false;
-        if (row.n)
-            memcpy(b->rows + b->used, row.p, row.n);
-    }
+    if (row.n)
+        memcpy(b->rows + b->used, row.p, row.n);
     b->messages[b->n++] = (struct fetch_message){
         .row = *m,
         .number = number,
@@ -28,15 +47,18 @@ static bool add(
 static bool read_run(struct store_view *v, struct fetch_batch *b, const struct fetch_run *run)
 {
     struct store_cursor c;
+    struct renderings r;
     struct mailbox_message m;
     uint32_t expected = run->uids.first > b->from ? run->uids.first : b->from;
     if (expected > run->uids.last)
         return true;
     mailbox_seek_message(v, b->mailbox, expected, &c);
+    renderings_seek(&r, v, b, expected);
     while (mailbox_next_message(&c, b->mailbox, &m) && m.uid <= run->uids.last) {
         b->absent += m.uid - expected;
         expected = m.uid;
-        if (!add(v, b, &m, run->number + (m.uid - run->uids.first))) {
+        struct slice row = renderings_of(&r, b, m.uid);
+        if (!add(b, &m, run->number + (m.uid - run->uids.first), row)) {
             b->more = true;
             b->next = m.uid;
             return false;
@@ -58,10 +80,14 @@ static void read_runs(struct store_view *v, struct fetch_batch *b)
 static bool take_changed(struct store_view *v, struct fetch_batch *b, uint32_t uid)
 {
     struct mailbox_message m;
+    struct slice row = S("");
     uint32_t number = view_number(b->view, uid);
-    if (!number || !imap_set_has(b->set, b->uids ? uid : number))
+    if (!number || !imap_set_has(b->set, b->uids ? uid : number) ||
+        !mailbox_read_message(v, b->mailbox, uid, &m))
         return true;
-    return !mailbox_read_message(v, b->mailbox, uid, &m) || add(v, b, &m, number);
+    if (b->rendered && (!mailbox_read_rendered(v, b->mailbox, uid, &row) || row.n > sizeof b->rows))
+        row = S("");
+    return add(b, &m, number, row);
 }
 
 /* From the log of changes: what did not change is not looked at. */

@@ -107,6 +107,11 @@ bool mailbox_read_message(
 /* The cached rendering; false: none. */
 bool mailbox_read_rendered(
     struct store_view *v, uint32_t mailbox, uint32_t uid, struct slice *rendered);
+/* All of a mailbox that there are, in order of UID. */
+void mailbox_seek_rendered(
+    struct store_view *v, uint32_t mailbox, uint32_t from, struct store_cursor *c);
+bool mailbox_next_rendered(
+    struct store_cursor *c, uint32_t mailbox, uint32_t *uid, struct slice *rendered);
 /* Starts at the first mailbox with an id >= from. */
 void mailbox_seek(struct store_view *v, uint32_t from, struct store_cursor *c);
 bool mailbox_next(struct store_cursor *c, struct mailbox *m);

@@ -73,6 +73,24 @@ bool mailbox_next_message(struct store_cursor *c, uint32_t mailbox, struct mailb
            row_unpack_message(row, unpack_u32(key.p + 5), m);
 }
 
+void mailbox_seek_rendered(
+    struct store_view *v, uint32_t mailbox, uint32_t from, struct store_cursor *c)
+{
+    struct row_key k = row_key_uid(KEY_RENDERED, mailbox, from);
+    store_seek(v, row_key_slice(&k), c);
+}
+
+bool mailbox_next_rendered(
+    struct store_cursor *c, uint32_t mailbox, uint32_t *uid, struct slice *rendered)
+{
+    struct row_key prefix = row_key_mailbox(KEY_RENDERED, mailbox);
+    struct slice key;
+    if (!store_next_with(c, row_key_slice(&prefix), &key, rendered) || key.n != 9)
+        return false;
+    *uid = unpack_u32(key.p + 5);
+    return true;
+}
+
 void mailbox_seek_changed(
     struct store_view *v, uint32_t mailbox, uint64_t since, struct store_cursor *c)
 {
