@@ -9,13 +9,19 @@
 #define OPEN_TRIES   4
 #define IN_PLACE_MAX ((size_t)4 * 1024 * 1024) /* longer reads take too long for a reactor */
 #define RUN_MAX      256                       /* blocks of one read */
+#define DAMAGED      "its bytes are damaged or cannot be read"
+#define WHOLE_MAX    ((size_t)32 * 1024) /* records up to this are read whole when opened */
 
 struct blobfile {
     struct store_blob base;
     struct segfile *file;
     uint64_t offset; /* of the record */
     uint32_t header_size;
+    bool checked; /* of a whole record: the checksum of its only block was right */
+    char whole[]; /* the record, if it is that small */
 };
+
+_Static_assert(WHOLE_MAX <= SEGMENT_BLOCK, "a record that is read whole has one block");
 
 enum got {
     GOT_ALL,
@@ -130,6 +136,7 @@ struct open_request {
     struct blobrow row;
     int error; /* of the row */
     struct segfile *file;
+    struct blobfile *blob;
     bool at_once;
     enum got got;
 };
@@ -145,20 +152,41 @@ static void find_row(void *arg)
     snapshot_give(r->db, s);
 }
 
+static bool header_right(const char *header, store_blob_id id, const struct blobrow *row)
+{
+    struct segment_record record;
+    return segment_header_parse(slice(header, row->header_size), &record) == SEGMENT_OK &&
+           record.id == id && record.size == row->size && record.header_size == row->header_size;
+}
+
 static enum got check_header(int fd, store_blob_id id, const struct blobrow *row, bool at_once)
 {
     char small[SEGMENT_FIXED + 16 * SEGMENT_OWNER], *header = small;
     if (row->header_size > sizeof small)
         header = malloc(row->header_size);
     enum got got = header ? get(fd, header, row->header_size, row->offset, at_once) : GOT_BAD;
-    struct segment_record record;
-    if (got == GOT_ALL &&
-        (segment_header_parse(slice(header, row->header_size), &record) != SEGMENT_OK ||
-            record.id != id || record.size != row->size || record.header_size != row->header_size))
+    if (got == GOT_ALL && !header_right(header, id, row))
         got = GOT_BAD;
     if (header != small)
         free(header);
     return got;
+}
+
+/* Bytes of the record when it is read whole, else 0. */
+static size_t whole_size(const struct blobrow *row)
+{
+    uint64_t n = row->size < WHOLE_MAX ? segment_record_size(row->header_size, row->size) : 0;
+    return n <= WHOLE_MAX ? (size_t)n : 0;
+}
+
+static enum got read_record(struct open_request *r)
+{
+    size_t n = whole_size(&r->row);
+    enum got got;
+    if (n == 0)
+        return check_header(r->file->fd, r->id, &r->row, r->at_once);
+    got = get(r->file->fd, r->blob->whole, n, r->row.offset, r->at_once);
+    return got == GOT_ALL && !header_right(r->blob->whole, r->id, &r->row) ? GOT_BAD : got;
 }
 
 static void open_file(void *arg)
@@ -169,7 +197,7 @@ static void open_file(void *arg)
     r->got = !r->file && !r->at_once ? GOT_BAD : GOT_LATER;
     if (!r->file)
         return;
-    r->got = check_header(r->file->fd, r->id, &r->row, r->at_once);
+    r->got = read_record(r);
     if (r->got == GOT_ALL)
         return;
     segfile_give(r->db, r->file);
@@ -180,6 +208,10 @@ TASK_FN
 static bool try_open(struct open_request *r)
 {
     if (!snapshot_run(r->db, find_row, r) || r->error)
+        return false;
+    free(r->blob); /* of an earlier try: the record may be another */
+    r->blob = malloc(sizeof *r->blob + whole_size(&r->row));
+    if (!r->blob)
         return false;
     r->at_once = true;
     open_file(r);
@@ -204,20 +236,21 @@ enum outcome blobfile_open(
     /* Compaction may move the record between the look at its row and the opening of its file. */
     for (unsigned i = 0; i < OPEN_TRIES && !opened; i++) {
         opened = try_open(&r);
-        if (r.error == MDB_NOTFOUND)
-            return OUTCOME_REFUSED;
         if (r.error)
-            return OUTCOME_FAILED;
+            break;
     }
-    if (!opened)
-        return complain(id, "its record cannot be read");
-    struct blobfile *b = calloc(1, sizeof *b);
-    if (!b) {
-        segfile_give(r.db, r.file);
-        return OUTCOME_FAILED;
+    if (!opened) {
+        free(r.blob);
+        return r.error == MDB_NOTFOUND ? OUTCOME_REFUSED
+               : r.error               ? OUTCOME_FAILED
+                                       : complain(id, "its record cannot be read");
     }
-    *b = (struct blobfile){{s, id, r.row.size}, r.file, r.row.offset, r.row.header_size};
-    *blob = &b->base;
+    r.blob->base = (struct store_blob){s, id, r.row.size};
+    r.blob->file = r.file;
+    r.blob->offset = r.row.offset;
+    r.blob->header_size = r.row.header_size;
+    r.blob->checked = false;
+    *blob = &r.blob->base;
     return OUTCOME_DONE;
 }
 
@@ -244,11 +277,28 @@ static void read_work(void *arg)
     r->got = get_range(&r->range, r->offset, r->to, r->n);
 }
 
+/* From a record that was read whole. */
+static bool read_whole(struct blobfile *b, uint64_t offset, void *to, size_t n)
+{
+    const char *bytes = b->whole + b->header_size;
+    if (!b->checked)
+        b->checked = segment_block_crc(b->base.id, 0, bytes, (size_t)b->base.size) ==
+                     unpack_u32(bytes + b->base.size);
+    if (b->checked)
+        memcpy(to, bytes + offset, n);
+    return b->checked;
+}
+
 TASK_FN
 enum outcome blobfile_read(
     struct store_blob *base, uint64_t offset, void *to, size_t n, size_t *got, deadline until)
 {
-    const struct blobfile *b = blobfile_of(base);
+    struct blobfile *b = blobfile_of(base);
+    const struct blobrow row = {.size = base->size, .header_size = b->header_size};
+    if (n > 0 && whole_size(&row) > 0) {
+        *got = n;
+        return read_whole(b, offset, to, n) ? OUTCOME_DONE : complain(base->id, DAMAGED);
+    }
     struct read_request r = {{b->file->fd, base->id, b->offset, base->size, b->header_size, true},
         offset, to, n, GOT_LATER};
     if (n <= IN_PLACE_MAX)
@@ -259,7 +309,7 @@ enum outcome blobfile_read(
             return OUTCOME_FAILED;
     }
     if (r.got != GOT_ALL)
-        return complain(base->id, "its bytes are damaged or cannot be read");
+        return complain(base->id, DAMAGED);
     *got = n;
     return OUTCOME_DONE;
 }
