@@ -11,8 +11,8 @@
 #define RING_SIZE    ((uint64_t)1 << 20)
 #define STOP_WAIT    CLOCK_SEC
 #define POLL_WAIT_MS 50
-#define BUSY         (10 * CLOCK_MS) /* between two lines: more will come */
-#define GATHER_MS    2
+#define BUSY         (10 * CLOCK_MS) /* between two pages: more will come */
+#define GATHER_MS    5
 #define TELL_EVERY   CLOCK_SEC
 
 static _Atomic int level_now = LOG_INFO;
@@ -124,19 +124,17 @@ static size_t lost_line(char page[LOG_LINE_MAX], uint64_t count)
         LOG_WARN, "log lines lost", &lines, 1);
 }
 
-/* Waits for lines, under the lock. When they come one upon the other, a little longer: then they go
- * out together, and those who log need not wake this thread for each. */
+/* Under the lock. Lets it go for a while when lines come one upon the other: then they go out
+ * together, and those who log need not wake this thread for each. */
 static void gather(void)
 {
-    static int64_t woken;
-    pthread_cond_wait(&filled, &lock);
-    int64_t now = real_now();
-    if (now - woken < BUSY && !stopping) {
+    static int64_t taken;
+    if (real_now() - taken < BUSY && to - from < LOG_LINE_MAX && !stopping) {
         pthread_mutex_unlock(&lock);
         poll(NULL, 0, GATHER_MS);
         pthread_mutex_lock(&lock);
     }
-    woken = now;
+    taken = real_now();
 }
 
 /* What to write next: lines, or how many were lost (*telling) once the queue is empty or a second
@@ -146,7 +144,8 @@ static size_t next_page(char page[LOG_LINE_MAX], uint64_t *telling, int *fd)
     static int64_t told;
     pthread_mutex_lock(&lock);
     while (from == to && !lost && !stopping)
-        gather();
+        pthread_cond_wait(&filled, &lock);
+    gather();
     *fd = out_fd;
     *telling = lost && (from == to || real_now() - told > TELL_EVERY) ? lost : 0;
     lost -= *telling;

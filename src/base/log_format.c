@@ -63,7 +63,11 @@ static bool needs_quotes(struct slice s)
     if (!s.n)
         return true;
     while (s.n) {
-        uint32_t code = utf8_take(&s);
+        uint32_t code = (unsigned char)s.p[0];
+        if (code < 0x80)
+            s = slice_from(s, 1);
+        else
+            code = utf8_take(&s);
         if (code == ' ' || code == '=' || code == '"' || code == '\\' || hostile(code))
             return true;
     }
@@ -73,13 +77,31 @@ static bool needs_quotes(struct slice s)
 /* What stands before a value: a separator, the key, an opening quote. */
 static bool put_key(struct line *l, const char *key, bool quoted)
 {
-    char text[64];
-    bool first = l->n == (l->json ? 1 : 0);
-    int n =
-        l->json
-            ? snprintf(text, sizeof text, "%s\"%s\":%s", first ? "" : ",", key, quoted ? "\"" : "")
-            : snprintf(text, sizeof text, "%s%s=%s", first ? "" : " ", key, quoted ? "\"" : "");
-    return n > 0 && (size_t)n < sizeof text && put(l, slice(text, (size_t)n));
+    char text[64], *at = text;
+    size_t n = strlen(key);
+    if (n > sizeof text - 5)
+        return false;
+    if (l->n != (l->json ? 1 : 0))
+        *at++ = l->json ? ',' : ' ';
+    if (l->json)
+        *at++ = '"';
+    memcpy(at, key, n);
+    at += n;
+    if (l->json)
+        *at++ = '"';
+    *at++ = l->json ? ':' : '=';
+    if (quoted)
+        *at++ = '"';
+    return put(l, slice(text, (size_t)(at - text)));
+}
+
+/* Bytes at the start that stand for themselves, as many as there is room for. */
+static size_t plain_run(const struct line *l, struct slice s)
+{
+    size_t most = LOG_LINE_MAX - CLOSING, room = l->n < most ? most - l->n : 0, n = 0;
+    while (n < s.n && n < room && s.p[n] >= ' ' && s.p[n] < 0x7F && s.p[n] != '"' && s.p[n] != '\\')
+        n++;
+    return n;
 }
 
 static void put_text(struct line *l, const char *key, struct slice value)
@@ -88,7 +110,12 @@ static void put_text(struct line *l, const char *key, struct slice value)
     if (!put_key(l, key, quoted))
         return;
     while (value.n && !l->cut) {
+        size_t run = plain_run(l, value);
+        put(l, slice_sub(value, 0, run));
+        value = slice_from(value, run);
         struct slice raw = value;
+        if (!raw.n)
+            break;
         uint32_t code = utf8_take(&value);
         put_code(l, slice_sub(raw, 0, raw.n - value.n), code);
     }
@@ -124,15 +151,24 @@ static void put_field(struct line *l, const struct log_field *field)
 
 static void put_time(struct line *l, int64_t wall)
 {
-    char text[48];
+    static _Thread_local struct {
+        int64_t second;
+        char text[48]; /* of this second, with room for the rest; empty: none yet */
+    } last;
     struct tm tm;
     int64_t ms = wall / 1000;
     time_t seconds = (time_t)(ms / 1000);
-    if (ms < 0 || !gmtime_r(&seconds, &tm) || tm.tm_year > 8099)
+    if (ms < 0)
         return;
-    snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
-        tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(ms % 1000));
-    put_text(l, "time", slice_str(text));
+    if (!last.text[0] || last.second != seconds) {
+        if (!gmtime_r(&seconds, &tm) || tm.tm_year > 8099)
+            return;
+        strftime(last.text, sizeof last.text, "%Y-%m-%dT%H:%M:%S.000Z", &tm);
+        last.second = seconds;
+    }
+    for (int i = 22, rest = (int)(ms % 1000); i >= 20; i--, rest /= 10)
+        last.text[i] = (char)('0' + rest % 10);
+    put_text(l, "time", slice_str(last.text));
 }
 
 size_t log_format_line(char out[LOG_LINE_MAX], enum log_format format, int64_t wall,

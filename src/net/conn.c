@@ -149,8 +149,8 @@ struct conn *conn_create(const struct conn_options *options)
     home_prepare();
     conn_init(c, options);
     bool opening = c->proxy || c->wants_tls;
-    bool watched = options->fd < 0 ||
-                   watcher_start(&c->watcher, options->fd, opening ? WATCH_READ : 0, conn_on_ready);
+    bool watched =
+        options->fd < 0 || watcher_start(&c->watcher, options->fd, WATCH_READ, conn_on_ready);
     c->meter = meter_of(c->listener ? c->listener : "other");
     metric_add(&c->meter->opened, 1);
     metric_add(&c->meter->active, 1);
