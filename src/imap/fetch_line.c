@@ -7,8 +7,12 @@
 
 void fetch_line_flush(struct fetch *f)
 {
+    if (f->alive && f->out.overflow) { /* the line may be begun: it cannot be taken back */
+        f->alive = false;
+        conn_close(f->session->talk.conn);
+    }
     if (f->alive && f->out.n)
-        f->alive = !f->out.overflow && imap_send(&f->session->talk, buffer_slice(&f->out));
+        f->alive = imap_send(&f->session->talk, buffer_slice(&f->out));
     buffer_reset(&f->out);
 }
 
@@ -199,7 +203,7 @@ static void put_section(struct fetch *f, uint32_t i)
     struct fetch_part *part = &f->parts[i];
     if (!part->cached && !part->bytes.exists) {
         put_name(f, section->label);
-        buffer_add(&f->out, S(" NIL"));
+        put(f, S(" NIL")); /* labels are long: many must not gather */
     } else if (of_fields(section)) {
         put_fields(f, section, part);
     } else {
