@@ -209,6 +209,14 @@ void imap_close(struct imap_session *s, struct imap_command *c)
     }
     if (!sel->read_only && !sel->gone)
         expunge_deleted(s, c, NULL, &run);
+    if (c->reply.status == IMAP_NO) {
+        /* After NO the mailbox is still selected, as the client believes; of one that was removed
+         * nothing is left to expunge. */
+        imap_sync(s, false);
+        if (!sel->gone)
+            return;
+        imap_reply(c, IMAP_OK, "", "Done");
+    }
     imap_select_leave(s);
 }
 
