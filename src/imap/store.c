@@ -89,7 +89,8 @@ static bool mutate(struct imap_session *s, struct imap_command *c, struct store_
     if (o == OUTCOME_DONE)
         return true;
     if (o == OUTCOME_REFUSED && r->no_room)
-        imap_reply(c, IMAP_NO, "LIMIT", "A mailbox has at most %d keywords", MAILBOX_KEYWORDS);
+        imap_reply(c, IMAP_NO, "LIMIT",
+            "A mailbox has at most %d keywords, each of at most 255 octets", MAILBOX_KEYWORDS);
     else
         imap_reply_outcome(c, o, MAILBOX_REFUSED_ABSENT);
     return false;
