@@ -40,6 +40,7 @@ class Device(talk.Talk):
         self.condstore, self.qresync = condstore or qresync, qresync
         self.at = None  # what is selected
         self.opening = None  # what SELECT is about to select
+        self.rest = {}  # UIDVALIDITY: (HIGHESTMODSEQ, UIDs) when all was still (truth.py)
         self.cache = {}  # name: what is kept when the connection goes (QRESYNC)
         self.keyword = "k-" + name
 

@@ -132,6 +132,8 @@ class Gardener:
                 break
             if len(folders) < 3:
                 await self.make(folders)
+            elif self.rng.random() < 0.1:
+                await self.rename_inbox(folders)
             elif self.rng.random() < 0.5:
                 await self.rename(folders)
             else:
@@ -164,6 +166,25 @@ class Gardener:
             raise Violation("RENAME changed UIDVALIDITY %d to %d" % (before, after))
         folders.add(name)
         self.world.counts["renamed"] += 1
+
+    async def rename_inbox(self, folders):
+        """Its messages go, it stays (RFC 3501 §6.3.5)."""
+        name = self.new()
+        c = await self.must("STATUS INBOX (UIDVALIDITY)")
+        box = self.d.account, c.status_items["UIDVALIDITY"]
+        self.world.moved_below[box] = 1 << 32  # more may come until it begins
+        await self.must("RENAME INBOX " + name)
+        c = await self.must("STATUS INBOX (UIDVALIDITY UIDNEXT)")
+        self.world.moved_below[box] = c.status_items["UIDNEXT"]
+        if c.status_items["UIDVALIDITY"] != box[1]:
+            raise Violation("RENAME INBOX changed its UIDVALIDITY")
+        # Which messages are there must be known before it is removed.
+        await self.d.select(name, True)
+        if self.d.at.view:
+            await self.must("FETCH 1:* (UID BODY.PEEK[HEADER.FIELDS (X-STRESS)])")
+        await self.must("UNSELECT")
+        folders.add(name)
+        self.world.counts["renamed INBOX"] += 1
 
     async def remove(self, folders):
         name = self.rng.choice(sorted(folders))

@@ -41,7 +41,8 @@ async def read_account(reader, names):
     for name in names:
         if not await reader.select(name, True):
             raise Disagree(reader, "%s is not there" % name)
-        c = await reader.command("UID FETCH 1:* (UID FLAGS MODSEQ BODY.PEEK[HEADER.FIELDS (X-STRESS)])")
+        c = await reader.command("UID FETCH 1:* (UID FLAGS MODSEQ RFC822.SIZE "
+                                 "BODY.PEEK[HEADER.FIELDS (X-STRESS)])")
         if not c.ok:
             raise Disagree(reader, "%s %s" % (c.code, c.text_told))
         box = boxes[reader.at.uidvalidity] = Mailbox()
@@ -51,8 +52,38 @@ async def read_account(reader, names):
             box.rows[uid] = flags, int(items[b"MODSEQ"][0]), name_of
         if len(box.rows) != len(reader.at.view):
             raise Disagree(reader, "%d rows of %d messages" % (len(box.rows), len(reader.at.view)))
+        await check_counters(reader, name, box, sum(int(i[b"RFC822.SIZE"]) for i in c.uids.values()))
+        await check_search(reader, box)
     await reader.command("UNSELECT")
     return boxes
+
+
+async def check_counters(reader, name, box, size):
+    items = (await reader.command("STATUS %s (MESSAGES UNSEEN SIZE UIDNEXT HIGHESTMODSEQ)" % name)).status_items
+    unseen = sum("\\Seen" not in flags for flags, _, _ in box.rows.values())
+    there = {"MESSAGES": len(box.rows), "UNSEEN": unseen, "SIZE": size}
+    told = {k: items[k] for k in there}
+    if told != there:
+        raise Disagree(reader, "STATUS of %s says %s, there are %s" % (name, told, there))
+    if items["HIGHESTMODSEQ"] < max([m for _, m, _ in box.rows.values()], default=0):
+        raise Disagree(reader, "a MODSEQ of %s is above HIGHESTMODSEQ %d" % (name, items["HIGHESTMODSEQ"]))
+    if items["UIDNEXT"] <= max(box.rows, default=0):
+        raise Disagree(reader, "a UID of %s is not below UIDNEXT %d" % (name, items["UIDNEXT"]))
+
+
+async def check_search(reader, box):
+    """What SEARCH finds is what FETCH shows."""
+    modseqs = sorted(m for _, m, _ in box.rows.values()) or [1]
+    middle = modseqs[len(modseqs) // 2]
+    keyword = reader.world.rng("search/%d" % middle).choice(["k-d%d" % i for i in range(10)])
+    for key, right in (("UNSEEN", lambda f, m: "\\Seen" not in f), ("DELETED", lambda f, m: "\\Deleted" in f),
+                       ("NOT KEYWORD " + keyword, lambda f, m: keyword not in f),
+                       ("MODSEQ %d" % middle, lambda f, m: m >= middle)):
+        want = [u for u, (f, m, _) in sorted(box.rows.items()) if right(f, m)]
+        c = await reader.command("UID SEARCH " + key)
+        if not c.ok or (c.search or []) != want:
+            raise Disagree(reader, "SEARCH %s finds %s, not %s" % (key, talk.as_set(c.search or []), talk.as_set(want)))
+        reader.world.counts["searches"] += 1
 
 
 async def settled(reader, names):
@@ -107,21 +138,25 @@ async def check_device(device, boxes, idle):
 
 async def check_since(device):
     """The difference from what this device held at an earlier rest, exactly."""
-    at, old = device.at, getattr(device, "rest", None)
-    if old and old[0] == at.uidvalidity and device.condstore:
-        _, highest, rows = old
+    at = device.at
+    if len(at.view) < 500 and not all(e.uid and e.modseq for e in at.view):
+        await device.command("UID FETCH 1:* (FLAGS MODSEQ)")
+    if not all(e.uid and e.modseq for e in at.view):
+        return
+    old = device.rest.get(at.uidvalidity)
+    if old:
+        highest, rows = old
         vanished = " VANISHED" if device.qresync else ""
         c = await device.command("UID FETCH 1:* (FLAGS) (CHANGEDSINCE %d%s)" % (highest, vanished))
-        want = {e.uid for e in at.view if e.uid and e.modseq > highest}
-        if all(e.uid and e.modseq for e in at.view) and set(c.uids) != want:
+        want = {e.uid for e in at.view if e.modseq > highest}
+        if set(c.uids) != want:
             raise Disagree(device, "CHANGEDSINCE %d gave %s, changed were %s" % (
                 highest, talk.as_set(c.uids), talk.as_set(want)))
-        lost = set(rows) - set(at.by_uid) - set(c.earlier)
-        if device.qresync and lost and all(e.uid for e in at.view):
+        lost = rows - set(at.by_uid) - set(c.earlier)
+        if device.qresync and lost:
             raise Disagree(device, "VANISHED (EARLIER) since %d left out %s" % (highest, talk.as_set(lost)))
         device.world.counts["exact differences"] += 1
-    if at.highest and all(e.uid and e.modseq for e in at.view):
-        device.rest = at.uidvalidity, max(at.highest, max([e.modseq for e in at.view], default=0)), set(at.by_uid)
+    device.rest[at.uidvalidity] = max([at.highest] + [e.modseq for e in at.view]), set(at.by_uid)
 
 
 async def check_recent(device):
@@ -151,8 +186,7 @@ def check_promises(world, account, boxes, reader):
         if row and row[1] <= limit:
             raise Disagree(reader, "MODIFIED was told of UID %d, whose MODSEQ is %d" % (key[2], row[1]))
     for key, name in world.ids.items():
-        if key[0] == account and key not in world.deletable and key[:2] not in world.lost_mailboxes \
-                and key[1] in boxes and key[2] not in boxes[key[1]].rows:
+        if key[0] == account and key[1] in boxes and key[2] not in boxes[key[1]].rows and not world.wanted(key):
             raise Disagree(reader, "UID %d (%s) is not there, and nobody wanted that" % (key[2], name))
 
 

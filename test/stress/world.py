@@ -14,6 +14,7 @@ class World:
         self.gone = {}  # key: when it was first told
         self.deletable = set()  # keys that somebody wanted to go
         self.lost_mailboxes = set()
+        self.moved_below = collections.Counter()  # UIDs below may have left with RENAME INBOX
         self.flags = {}  # key + (MODSEQ,): flags
         self.last_uid = collections.Counter()  # highest UID told
         self.next_uid = collections.Counter()  # highest UIDNEXT told
@@ -43,10 +44,14 @@ class World:
         self.counts["expunges"] += 1
         self.gone.setdefault(key, when)
 
+    def wanted(self, key):
+        """Did somebody want it to go?"""
+        return key in self.deletable or key[:2] in self.lost_mailboxes or key[2] < self.moved_below[key[:2]]
+
     def check_gone(self):
         """At rest, when the replies to all commands are here."""
         for key in self.gone:
-            if key not in self.deletable and key[:2] not in self.lost_mailboxes:
+            if not self.wanted(key):
                 raise Violation("UID %d of %d was expunged, and nobody wanted that" % (key[2], key[1]))
 
     def note_there(self, key, since=None):
