@@ -229,4 +229,5 @@ void queue_tend(struct queue *q)
     }
     arena_reset(&r->arena);
     free(r);
+    sweep_routes(q, &q->swept);
 }

@@ -53,6 +53,7 @@ struct queue {
     struct task_request tender;
     struct event tend;
     struct remote hurry;
+    struct queue_row_key swept;
     bool tending;
     pthread_mutex_t mutex; /* claims, rates */
     struct table claims;
@@ -105,6 +106,12 @@ void shard_pause(struct shard *s);
  * all). */
 TASK_FN
 enum outcome load_lanes(struct queue *q, int only, int64_t horizon, deadline until);
+
+/* ---- sweep.c ---- */
+
+/* One piece; *from: where it goes on, at first empty. */
+TASK_FN
+void sweep_routes(struct queue *q, struct queue_row_key *from);
 
 /* ---- settle.c ---- */
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define TRY_GAP_MAX 30 /* s */
+#define UNTRIED_GAP 2  /* s, before what was given back is looked at again */
 
 #define COUNTER(name, what)                                                                        \
     METRIC(name, METRIC_COUNTER, "barid_queue_entries_total", "what=\"" what "\"",                 \
@@ -251,17 +252,19 @@ static void close_entry(struct queue_batch *b, const struct settle *s, size_t i)
     const struct queue_entry *e = &s->item->entries[i];
     const struct queue_settlement *v = &s->settlements[i];
     struct claim *c = claim_of(&b->claims, e->message, e->index);
-    int64_t next = s->action[i] == SETTLE_KEEP ? e->next : s->next;
+    int64_t next = s->next;
     if (s->action[i] == SETTLE_PUT_OFF && v->not_before > next)
         next = v->not_before;
+    if (c && s->action[i] == SETTLE_KEEP) {
+        c->next = s->now + UNTRIED_GAP; /* not to be met by this batch again */
+        return;
+    }
     if (c)
         claim_release(b->shard->q, c);
     if (s->action[i] != SETTLE_GONE)
         shard_tell(b->shard->q, e->route, s->item->message.account, next);
-    if (s->action[i] != SETTLE_KEEP) {
-        count(v);
-        tell_log(s->item, e, v, next);
-    }
+    count(v);
+    tell_log(s->item, e, v, next);
 }
 
 TASK_FN

@@ -2,6 +2,7 @@
  * the test's own. */
 #include "base/log.h"
 #include "base/random.h"
+#include "queue/manage.h"
 #include "queue/reporter.h"
 #include "unit/queue/fixture.h"
 #include <time.h>
@@ -373,6 +374,45 @@ static void a_restart_knows_what_waits(void **state)
     run_on(2, restarts, NULL);
 }
 
+/* An administrator's changes under a running queue. */
+static void changes(void *arg)
+{
+    const struct queue_filter all = {0};
+    uint64_t n;
+    begin(16, 0);
+    mood = DEAD;
+    report_to = QUEUE_REPORT_LOCAL;
+    queue_start(q);
+    put_one(0, 0, "dead.example");
+    put_one(1, QUEUE_NOTIFY_NEVER, "dead.example");
+    while (!downs || !fixture_count(KEY_QUEUE_ROUTE))
+        task_sleep(deadline_in(CLOCK_MS));
+    int before = downs;
+    CHECK(queue_change(fixture_store, q, &all, QUEUE_RETRY, &n, SOON) == OUTCOME_DONE && n == 6);
+    while (downs == before) /* at once, not in five minutes */
+        task_sleep(deadline_in(CLOCK_MS));
+    CHECK(queue_change(fixture_store, q, &all, QUEUE_HOLD, &n, SOON) == OUTCOME_DONE && n == 6);
+    atomic_fetch_add(&ahead, 6 * 86400);
+    queue_tend(q);
+    CHECK(entries() == 6 && local_reports() == 0); /* what is held does not expire */
+    CHECK(queue_change(fixture_store, q, &all, QUEUE_BOUNCE, &n, SOON) == OUTCOME_DONE && n == 6);
+    while (entries())
+        task_sleep(deadline_in(CLOCK_MS));
+    CHECK(local_reports() == 1 && report_says(S("administrator of this mail")));
+    CHECK(report_says(S("Status: 5.7.0")));
+    for (int i = 0; fixture_count(KEY_QUEUE_ROUTE); i++) {
+        CHECK(i < 10);
+        atomic_fetch_add(&ahead, 2 * 86400);
+        queue_tend(q);
+    }
+    end();
+}
+
+static void an_administrator_changes_it(void **state)
+{
+    run_on(2, changes, NULL);
+}
+
 /* More routes than memory has room for. */
 static void spills(void *arg)
 {
@@ -440,6 +480,7 @@ int main(void)
         cmocka_unit_test(an_unknown_outcome_neither_loses_nor_repeats),
         cmocka_unit_test(a_dead_route_waits_and_expires),
         cmocka_unit_test(a_restart_knows_what_waits),
+        cmocka_unit_test(an_administrator_changes_it),
         cmocka_unit_test(routes_that_do_not_fit_are_found_again),
         cmocka_unit_test(reports_follow_notify),
     };
