@@ -35,7 +35,7 @@ static int64_t wall(void)
 /* ---- what couriers do ---- */
 
 static _Atomic int owned[MESSAGES][EACH], taken[MESSAGES][EACH], failed[MESSAGES][EACH];
-static _Atomic int tries, reports_remote, downs;
+static _Atomic int tries, reports_remote, downs, single_after; /* entries before message 1 */
 static enum { ALWAYS, BY_CHANCE, DEAD, REFUSE, NO_DSN } mood;
 
 static unsigned number_of(const struct queue_message *m)
@@ -70,6 +70,8 @@ static void try_item(struct queue_batch *b, struct queue_item *item)
     CHECK(item->n && item->n <= QUEUE_ITEM_MAX);
     bool is_report = item->message.flags & QUEUE_IS_REPORT;
     unsigned number = is_report ? 0 : number_of(&item->message);
+    if (number == 1)
+        single_after = tries;
     for (size_t i = 0; i < item->n; i++) {
         const struct queue_entry *e = &item->entries[i];
         CHECK(slice_eq(e->route, queue_batch_route(b)) && e->next <= wall());
@@ -413,6 +415,29 @@ static void an_administrator_changes_it(void **state)
     run_on(2, changes, NULL);
 }
 
+/* One courier; one account has sent 40 messages, then another one. */
+static void fair(void *arg)
+{
+    char why[256];
+    begin(17, 0);
+    queue_close(q);
+    const struct queue_options options = {.store = fixture_store, .carry = carry, .couriers = 1};
+    mood = ALWAYS;
+    CHECK(q = queue_open(&options, why, SOON));
+    for (unsigned i = 0; i < 40; i++)
+        put_one(3 * i, 0, "a.example");
+    put_one(1, 0, "a.example");
+    queue_start(q);
+    drain(0);
+    CHECK(single_after <= 2 * EACH);
+    end();
+}
+
+static void one_sender_does_not_wait_for_all_of_another(void **state)
+{
+    run_on(1, fair, NULL);
+}
+
 /* More routes than memory has room for. */
 static void spills(void *arg)
 {
@@ -481,6 +506,7 @@ int main(void)
         cmocka_unit_test(a_dead_route_waits_and_expires),
         cmocka_unit_test(a_restart_knows_what_waits),
         cmocka_unit_test(an_administrator_changes_it),
+        cmocka_unit_test(one_sender_does_not_wait_for_all_of_another),
         cmocka_unit_test(routes_that_do_not_fit_are_found_again),
         cmocka_unit_test(reports_follow_notify),
     };
