@@ -124,7 +124,7 @@ void results_tell(const struct results *r, struct imap_session *s, const struct 
 {
     struct telling q = {r, s, c, criteria};
     struct buffer out;
-    buffer_init(&out, LINE_PIECE * 2);
+    buffer_init(&out, LINE_PIECE * 2 + c->tag.n); /* the tag is said, and may be long */
     if (criteria->extended)
         tell_extended(&q, &out);
     else
