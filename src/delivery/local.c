@@ -35,9 +35,23 @@ static enum outcome apply_fn(struct store_txn *t, void *arg)
     return o;
 }
 
-/* What a delivery needs for each recipient while the store has it. */
+struct enqueue {
+    struct queue_new *queue;
+    const struct store_new_blob *blob;
+};
+
+/* All or nothing: a queue that takes no more refuses the message for everybody. */
+static enum outcome enqueue_fn(struct store_txn *t, void *arg)
+{
+    const struct enqueue *e = arg;
+    e->queue->message.blob = e->blob->id;
+    e->queue->message.size = e->blob->size;
+    return queue_put(t, e->queue) == OUTCOME_DONE ? OUTCOME_DONE : OUTCOME_FAILED;
+}
+
+/* What a delivery needs for each recipient while the store has it; the queue has a place too. */
 struct work {
-    struct store_mutation mutations[FEW];
+    struct store_mutation mutations[FEW + 1];
     struct apply applies[FEW];
     struct store_blob_owner owners[FEW];
 };
@@ -59,12 +73,17 @@ static enum outcome submit(struct store *s, struct delivery_message *m,
             .arg = &applies[i],
         };
     }
+    struct enqueue enqueue = {m->queue, &blob};
+    size_t all = n;
     enum outcome o;
-    if (n == 1) {
+    if (m->queue)
+        mutations[all++] = (struct store_mutation){
+            .partition = queue_partition(NULL), .fn = enqueue_fn, .arg = &enqueue};
+    if (all == 1) {
         o = store_mutate(s, mutations, &blob, until);
         mutations->outcome = o;
     } else {
-        o = store_intent(s, mutations, n, &blob, until);
+        o = store_intent(s, mutations, all, &blob, until);
     }
     for (size_t i = 0; i < n; i++)
         recipients[i].outcome = o == OUTCOME_DONE ? mutations[i].outcome : o;
@@ -80,11 +99,11 @@ enum outcome delivery_local(struct store *s, struct delivery_message *m,
     struct work few;
     for (size_t i = 0; i < n; i++)
         recipients[i].outcome = OUTCOME_FAILED;
-    if (n == 0 || n > DELIVERY_ACCOUNTS_MAX)
+    if ((n == 0 && !m->queue) || n > DELIVERY_ACCOUNTS_MAX)
         return OUTCOME_FAILED;
     if (n <= FEW)
         return submit(s, m, recipients, n, few.mutations, few.applies, few.owners, until);
-    struct store_mutation *mutations = calloc(n, sizeof *mutations);
+    struct store_mutation *mutations = calloc(n + 1, sizeof *mutations);
     struct apply *applies = calloc(n, sizeof *applies);
     struct store_blob_owner *owners = calloc(n, sizeof *owners);
     enum outcome o = OUTCOME_FAILED;

@@ -5,9 +5,10 @@
 #pragma once
 #include "base/outcome.h"
 #include "mailbox/mailbox.h"
+#include "queue/queue.h"
 #include "store/engine.h"
 
-#define DELIVERY_ACCOUNTS_MAX STORE_INTENT_MAX
+#define DELIVERY_ACCOUNTS_MAX (STORE_INTENT_MAX - 1) /* the queue beside them */
 
 /* What is to happen with a message for one account. */
 struct delivery_plan {
@@ -23,10 +24,12 @@ struct delivery_recipient {
 };
 
 struct delivery_message {
-    struct slice head;     /* trace headers, before the body; at most 64 KiB */
-    struct spool *body;    /* complete */
-    int64_t now;           /* wall, us: becomes INTERNALDATE */
-    struct slice rendered; /* for mailbox_append; may be empty */
+    struct slice head;       /* trace headers, before the body; at most 64 KiB */
+    struct spool *body;      /* complete */
+    int64_t now;             /* wall, us: becomes INTERNALDATE */
+    struct slice rendered;   /* for mailbox_append; may be empty */
+    struct queue_new *queue; /* recipients elsewhere, in the same intent; NULL: none. Blob and size
+                                are set here */
     /* out */
     store_blob_id blob;
     uint64_t size;
@@ -35,9 +38,10 @@ struct delivery_message {
 /* Without rules of the account's own, mail goes to INBOX, unseen. */
 void delivery_plan(const struct delivery_message *m, uint64_t account, struct delivery_plan *plan);
 
-/* Accounts are distinct, 1 to DELIVERY_ACCOUNTS_MAX of them. DONE: durable in every mailbox whose
- * account still exists. REFUSED: no account exists any more. FAILED: nothing was stored anywhere;
- * UNKNOWN: it may have been. A quota is never asked here: that was decided at RCPT. */
+/* Accounts are distinct, up to DELIVERY_ACCOUNTS_MAX of them; none only when there is a queue.
+ * DONE: durable in every mailbox whose account still exists, and in the queue. REFUSED: no account
+ * exists any more. FAILED: nothing was stored anywhere (the queue is full, among others); UNKNOWN:
+ * it may have been. A quota is never asked here: that was decided at RCPT. */
 TASK_FN
 enum outcome delivery_local(struct store *s, struct delivery_message *m,
     struct delivery_recipient *recipients, size_t n, deadline until);

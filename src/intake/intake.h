@@ -7,12 +7,16 @@
  *
  * Submission (RFC 6409): behind TLS and AUTH only; the envelope sender, unless it is <>, and every
  * address of From and Sender belong to the account (directory_belongs); Bcc goes, Date and
- * Message-ID come where they are missing; recipients elsewhere are refused. */
+ * Message-ID come where they are missing; recipients elsewhere go into the queue, in the same
+ * intent as the local copies. */
 #pragma once
 #include "auth/auth.h"
 #include "directory/directory.h"
+#include "queue/queue.h"
 #include "smtp/server.h"
 #include "store/engine.h"
+
+struct delivery_rules;
 
 /* Distinct local accounts of a transaction; its first RCPT may pass it. */
 #define INTAKE_ACCOUNTS_MAX 100
@@ -32,6 +36,9 @@ struct intake_options {
     enum smtp_newline submission_newline;
     struct auth *auth;                /* of submission */
     unsigned connections_per_account; /* of submission: auth_place_take; 0: no limit */
+    /* Of submission, where recipients elsewhere go; NULL: they are refused. */
+    struct queue *queue;
+    const struct delivery_rules *rules; /* with a queue */
     bool starttls;
     /* NULL, or makes what lists of messages show (mailbox_append.rendered) of a message that is
      * whole in memory. False: nothing is kept. */

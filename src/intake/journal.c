@@ -120,7 +120,8 @@ void intake_journal_message(struct intake_session *t, uint64_t size, const struc
     log_info(event, conn_field(t), log_text("id", t->id),
         log_text("peer", conn_peer(smtp_conn(t->smtp))->address),
         log_text("helo", smtp_helo(t->smtp)), account_field(t), log_text("from", t->sender),
-        log_text("to", t->recipient), log_int("recipients", t->rcpt_n),
+        log_text("to", t->recipient),
+        log_int("recipients", t->rcpt_n + (t->submitter ? t->submitter->outgoing.n : 0)),
         log_int("accounts", t->account_n), log_int("size", (int64_t)size),
         log_int("code", reply->code), log_text("status", reply->enhanced),
         log_text("reason", reply->code ? reply->text : "the store does not know"));

@@ -68,11 +68,16 @@ static enum outcome deliver(struct intake_session *t, struct slice head, int64_t
     struct delivery_recipient few[FEW], *list = few;
     struct delivery_message m = {.head = head, .body = t->spool, .now = now};
     struct buffer rendered;
+    struct queue_new outgoing;
     if (t->account_n > FEW && !(list = calloc(t->account_n, sizeof *list)))
         return OUTCOME_FAILED;
     render(t, head, &rendered);
     m.rendered = buffer_slice(&rendered);
+    if (t->submitter && intake_submission_queue(t, now, &outgoing))
+        m.queue = &outgoing;
     enum outcome o = store(t, &m, list);
+    if (o == OUTCOME_DONE && m.queue)
+        queue_wake(t->options->queue, m.queue);
     buffer_finish(&rendered);
     if (list != few)
         free(list);
@@ -96,6 +101,8 @@ static void decide(struct intake_session *t, struct smtp_reply *reply)
         return;
     if (t->submitter && !intake_author_header(t, reply))
         return;
+    if (t->submitter)
+        intake_submission_single(t);
     if (!intake_trace_head(t, now, &head) ||
         (t->submitter && !intake_submission_head(t, now, &head)))
         intake_verdict_spool(true, reply);

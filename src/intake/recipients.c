@@ -204,7 +204,7 @@ static void deliver_to(struct intake_session *t, const struct intake_rcpt *r)
 
 bool intake_recipients_fit(struct intake_session *t, uint64_t size, struct smtp_reply *reply)
 {
-    bool someone = false;
+    bool someone = t->submitter && t->submitter->outgoing.n;
     enum quota_answer worst = QUOTA_NEVER;
     for (uint32_t i = 0; i < t->account_n; i++) {
         bool fits = ask_again(t, &t->accounts[i], size);

@@ -15,15 +15,20 @@ static bool on_connect(struct smtp_session *s, struct smtp_reply *reply)
         return false;
     }
     intake_rewrite_init(&u->rewrite);
+    intake_outgoing_init(&u->outgoing);
     intake_of(s)->submitter = u;
     return true;
 }
 
 static bool on_mail(struct smtp_session *s, const struct smtp_mail *mail, struct smtp_reply *reply)
 {
-    if (intake_author_envelope(intake_of(s), &mail->sender, reply))
+    struct intake_session *t = intake_of(s);
+    intake_outgoing_reset(&t->submitter->outgoing);
+    if (!intake_outgoing_sender(&t->submitter->outgoing, &mail->sender))
+        smtp_reply_set(reply, 451, "4.3.0", "Out of memory, try again later");
+    else if (intake_author_envelope(t, &mail->sender, reply))
         return intake_mail(s, mail, reply);
-    intake_journal_sender(intake_of(s), &mail->sender, reply);
+    intake_journal_sender(t, &mail->sender, reply);
     return false;
 }
 
@@ -61,6 +66,7 @@ static void on_end(struct smtp_session *s, const struct smtp_body *body, struct 
 static void on_reset(struct smtp_session *s)
 {
     intake_rewrite_finish(&intake_of(s)->submitter->rewrite);
+    intake_outgoing_reset(&intake_of(s)->submitter->outgoing);
     intake_reset(s);
 }
 
@@ -73,6 +79,7 @@ static void on_closed(struct smtp_session *s, enum conn_end why)
         return;
     intake_login_end(u);
     intake_rewrite_finish(&u->rewrite);
+    intake_outgoing_reset(&u->outgoing);
     free(u);
 }
 
@@ -105,10 +112,51 @@ bool intake_submission_elsewhere(
     struct intake_session *t, const struct smtp_rcpt *rcpt, struct smtp_reply *reply)
 {
     struct slice domain = smtp_path_domain(&rcpt->recipient);
-    smtp_reply_set(reply, 550, "5.7.1",
-        "This server cannot send to other domains yet, and " SLICE_FMT " is not one of its own",
-        SLICE_ARG(domain));
+    if (!t->options->queue) {
+        smtp_reply_set(reply, 550, "5.7.1",
+            "This server does not send to other domains, and " SLICE_FMT " is not one of its own",
+            SLICE_ARG(domain));
+        return false;
+    }
+    switch (intake_outgoing_add(&t->submitter->outgoing, t->options->rules, &rcpt->recipient)) {
+    case INTAKE_OUTGOING_OK:
+        return true;
+    case INTAKE_OUTGOING_BAD:
+        smtp_reply_set(reply, 550, "5.1.2", SLICE_FMT " is no domain that mail could go to",
+            SLICE_ARG(domain));
+        return false;
+    case INTAKE_OUTGOING_MANY:
+        smtp_reply_set(
+            reply, 452, "4.5.3", "Too many recipients; send the rest in another transaction");
+        return false;
+    case INTAKE_OUTGOING_FULL:
+        break;
+    }
+    smtp_reply_set(reply, 451, "4.3.0", "Out of memory, try again later");
     return false;
+}
+
+bool intake_submission_queue(const struct intake_session *t, int64_t now, struct queue_new *out)
+{
+    const struct intake_outgoing *o = &t->submitter->outgoing;
+    bool eight_bit = t->scan.header_8bit || t->scan.body_8bit;
+    bool utf8 = o->utf8 || o->sender_utf8 || (t->utf8 && t->scan.header_8bit);
+    *out = (struct queue_new){.recipients = o->list, .n = o->n};
+    out->message = (struct queue_message){.account = t->submitter->account,
+        .created = now / 1000000,
+        .flags = (eight_bit ? QUEUE_8BIT : 0) | (utf8 ? QUEUE_UTF8 : 0),
+        .sender = o->sender,
+        .trace = slice_str(t->id)};
+    return o->n;
+}
+
+void intake_submission_single(struct intake_session *t)
+{
+    const struct intake_outgoing *o = &t->submitter->outgoing;
+    if (!o->n)
+        return;
+    t->single = o->n == 1 && !t->rcpt_n;
+    slice_to_cstr(o->list[0].address, t->recipient, sizeof t->recipient);
 }
 
 /* RFC 6409 §8.2, §8.3. */

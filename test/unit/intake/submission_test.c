@@ -222,7 +222,7 @@ static void mail_task(void *arg)
     log_in(&c);
     SAYS(&c, "MAIL FROM:<bob@our.test>\r\n", "553 5.7.1 ");
     SAYS(&c, "MAIL FROM:<ann@our.test> AUTH=<>\r\n", "250 ");
-    SAYS(&c, "RCPT TO:<x@away.test>\r\n", "550 5.7.1 This server cannot send to other domains yet");
+    SAYS(&c, "RCPT TO:<x@away.test>\r\n", "550 5.7.1 This server does not send to other domains");
     SAYS(&c, "RCPT TO:<nobody@our.test>\r\n", "550 5.1.1 ");
     SAYS(&c, DATA, "554 5.5.1 ");
     SAYS(&c, "RSET\r\n", "250 ");

@@ -1,0 +1,106 @@
+#include "intake/outgoing.h"
+#include "base/utf8.h"
+#include "delivery/remote.h"
+#include "message/address.h"
+#include <stdlib.h>
+
+void intake_outgoing_init(struct intake_outgoing *o)
+{
+    *o = (struct intake_outgoing){0};
+    arena_init(&o->arena, INTAKE_OUTGOING_BYTES);
+}
+
+void intake_outgoing_reset(struct intake_outgoing *o)
+{
+    arena_reset(&o->arena);
+    free(o->list);
+    intake_outgoing_init(o);
+}
+
+/* The path as text, in the arena; p NULL: no memory. */
+static struct slice text_of(struct intake_outgoing *o, const struct smtp_path *path)
+{
+    struct buffer text;
+    struct slice copy = {0};
+    buffer_init(&text, SMTP_PATH_TEXT);
+    smtp_path_write(path, &text);
+    if (!text.overflow)
+        copy = arena_copy(&o->arena, buffer_slice(&text));
+    buffer_finish(&text);
+    return copy;
+}
+
+bool intake_outgoing_sender(struct intake_outgoing *o, const struct smtp_path *sender)
+{
+    o->sender = sender->null ? S("") : text_of(o, sender);
+    o->sender_utf8 = sender->utf8;
+    return o->sender.p && o->sender.n <= QUEUE_ADDRESS_MAX;
+}
+
+static bool make_room(struct intake_outgoing *o)
+{
+    if (o->n < o->room)
+        return true;
+    uint32_t room = o->room ? o->room * 2 : 4;
+    struct queue_recipient *list = reallocarray(o->list, room, sizeof *list);
+    if (!list)
+        return false;
+    o->list = list;
+    o->room = room;
+    return true;
+}
+
+static bool is_there(const struct intake_outgoing *o, struct slice address)
+{
+    uint32_t i = 0;
+    while (i < o->n && !slice_eq(o->list[i].address, address))
+        i++;
+    return i < o->n;
+}
+
+/* A domain in Unicode behind a local part in ASCII needs no SMTPUTF8: its A-labels say the same
+ * (RFC 6531 §3.2). */
+static bool in_ascii(const struct smtp_path *path, struct slice domain, struct smtp_path *out)
+{
+    *out = *path;
+    if (!path->utf8 || !utf8_ascii(smtp_path_local(path)))
+        return !path->utf8;
+    memcpy(out->domain, domain.p, domain.n);
+    out->domain_n = (uint16_t)domain.n;
+    out->utf8 = false;
+    return true;
+}
+
+static enum intake_outgoing_result add(struct intake_outgoing *o,
+    const struct delivery_rules *rules, const struct smtp_path *path, struct slice domain)
+{
+    struct smtp_path said;
+    bool ascii = in_ascii(path, domain, &said);
+    struct slice address = text_of(o, &said);
+    if (!address.p || !make_room(o))
+        return INTAKE_OUTGOING_FULL;
+    if (address.n > QUEUE_ADDRESS_MAX)
+        return INTAKE_OUTGOING_BAD;
+    if (is_there(o, address))
+        return INTAKE_OUTGOING_OK;
+    if (o->n == QUEUE_PUT_MAX)
+        return INTAKE_OUTGOING_MANY;
+    struct slice route = arena_copy(&o->arena, delivery_remote_route(rules, domain));
+    if (!route.p)
+        return INTAKE_OUTGOING_FULL;
+    o->list[o->n++] = (struct queue_recipient){.address = address, .route = route};
+    o->utf8 |= !ascii;
+    return INTAKE_OUTGOING_OK;
+}
+
+enum intake_outgoing_result intake_outgoing_add(struct intake_outgoing *o,
+    const struct delivery_rules *rules, const struct smtp_path *recipient)
+{
+    struct buffer domain;
+    enum intake_outgoing_result r = INTAKE_OUTGOING_BAD;
+    buffer_init(&domain, ADDRESS_DOMAIN_MAX);
+    if (address_canonical_domain(smtp_path_domain(recipient), &domain) && domain.n)
+        r = add(o, rules, recipient, buffer_slice(&domain));
+    buffer_finish(&domain);
+    return r;
+}
