@@ -1,5 +1,6 @@
 #include "server/gather.h"
 #include "base/log.h"
+#include "delivery/route.h"
 #include "net/key.h"
 #include "net/listen.h"
 #include "net/tls.h"
@@ -12,7 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PEM_MAX ((size_t)1024 * 1024)
+#define PEM_MAX    ((size_t)1024 * 1024)
+#define ANCHOR_MAX ((size_t)64 * 1024)
 
 struct gathering {
     struct gather *g;
@@ -193,6 +195,48 @@ static void check_proxies(struct gathering *w)
                 list->items[i].text);
 }
 
+static bool read_file(const char *path, struct buffer *to)
+{
+    FILE *f = fopen(path, "re");
+    char *room;
+    size_t n;
+    while (f && (room = buffer_room(to, 4096)) && (n = fread(room, 1, 4096, f)) > 0)
+        buffer_took(to, n);
+    bool ok = f && !ferror(f) && !to->overflow;
+    if (f)
+        fclose(f);
+    return ok;
+}
+
+/* ---- where mail goes, and who knows ---- */
+
+static void check_outbound(struct gathering *w)
+{
+    const struct config *c = &w->g->config;
+    const struct config_item *anchor = &c->dns_trust_anchor;
+    char host[DELIVERY_HOST_MAX];
+    uint16_t port;
+    struct sockaddr_storage address;
+    socklen_t n;
+    buffer_init(&w->g->anchor, ANCHOR_MAX);
+    if (!anchor->text) /* not even the syntax was right */
+        return;
+    for (size_t i = 0; i < c->dns_servers.n; i++) {
+        const struct config_item *item = &c->dns_servers.items[i];
+        if (!delivery_relay_parse(slice_str(item->text), host, &port) ||
+            !delivery_address_parse(slice_str(host), &address, &n))
+            problem(w, item->line, "dns.servers: %s is not ADDRESS:PORT", item->text);
+    }
+    if (*c->outbound_relay.text &&
+        !delivery_relay_parse(slice_str(c->outbound_relay.text), host, &port))
+        problem(w, c->outbound_relay.line, "outbound.relay: %s is not HOST:PORT",
+            c->outbound_relay.text);
+    if (strcmp(anchor->text, "root") && strcmp(anchor->text, "none") &&
+        !read_file(anchor->text, &w->g->anchor))
+        problem(w, anchor->line, "dns.trust_anchor: cannot read %s: %s", anchor->text,
+            w->g->anchor.overflow ? "larger than 64 KiB" : strerror(errno));
+}
+
 /* ---- certificates ---- */
 
 static void read_pem(struct gathering *w, const struct config_item *item, const char *name)
@@ -277,19 +321,14 @@ static bool load(struct gathering *w)
 {
     struct gather *g = w->g;
     buffer_init(&g->config_text, CONFIG_FILE_MAX);
-    FILE *f = fopen(w->path, "re");
-    char *room;
-    size_t n;
-    while (f && (room = buffer_room(&g->config_text, 4096)) && (n = fread(room, 1, 4096, f)) > 0)
-        buffer_took(&g->config_text, n);
-    if (!f || ferror(f) || g->config_text.overflow)
+    if (!read_file(w->path, &g->config_text)) {
         problem(w, 0, "cannot be read: %s",
             g->config_text.overflow ? "larger than 1 MiB" : strerror(errno));
-    else
-        config_parse(&g->config, buffer_slice(&g->config_text), w->path, config_problem, w);
+        return false;
+    }
+    config_parse(&g->config, buffer_slice(&g->config_text), w->path, config_problem, w);
     check_proxies(w);
-    if (f)
-        fclose(f);
+    check_outbound(w);
     return w->problems == 0;
 }
 
@@ -343,8 +382,10 @@ bool gather_all(
 
 bool gather_send(const struct gather *g, const char *path, int sock)
 {
-    struct snapshot s = {
-        .path = slice_str(path), .config = buffer_slice(&g->config_text), .reactors = g->reactors};
+    struct snapshot s = {.path = slice_str(path),
+        .config = buffer_slice(&g->config_text),
+        .anchor = buffer_slice(&g->anchor),
+        .reactors = g->reactors};
     s.certificates = calloc(g->certificate_n + 1, sizeof *s.certificates);
     s.listeners = calloc(g->socket_n + 1, sizeof *s.listeners);
     int fd = -1;
@@ -401,6 +442,7 @@ void gather_finish(struct gather *g, const struct gather *kept)
         close(g->data_dir);
     free(g->sockets);
     buffer_finish(&g->config_text);
+    buffer_finish(&g->anchor);
     config_finish(&g->config);
     *g = (struct gather){.data_dir = -1};
 }

@@ -57,6 +57,7 @@ struct snapshot_listener {
 /* Slices point into bytes. */
 struct snapshot {
     struct slice path, config;
+    struct slice anchor; /* of dns.trust_anchor, when it is a file */
     uint32_t reactors;
     struct snapshot_certificate *certificates;
     size_t certificate_n;

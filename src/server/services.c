@@ -66,6 +66,8 @@ struct services *services_create(const struct services_options *options)
                                   : SMTP_NEWLINE_NORMALISE,
         .auth = options->auth,
         .connections_per_account = (unsigned)c->limits.connections_per_account,
+        .queue = options->queue,
+        .rules = options->rules,
         .starttls = true,
         .render = imap_render,
     };

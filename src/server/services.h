@@ -5,15 +5,19 @@
 #include "config/config.h"
 #include "directory/directory.h"
 #include "net/listen.h"
+#include "queue/queue.h"
 #include "store/engine.h"
 
 struct services;
+struct delivery_rules;
 
 struct services_options {
     const struct config *config; /* outlives the set */
     struct store *store;
     struct directory *directory;
     struct auth *auth;
+    struct queue *queue; /* where mail for others goes, by these rules */
+    const struct delivery_rules *rules;
     int tmp_dir;
 };
 

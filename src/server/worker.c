@@ -13,6 +13,7 @@
 #include "server/control.h"
 #include "server/everywhere.h"
 #include "server/listeners.h"
+#include "server/outbound.h"
 #include "server/porter.h"
 #include "server/sandbox.h"
 #include "server/serve.h"
@@ -28,7 +29,8 @@
 #include <unistd.h>
 
 #define DRAIN_TIME    (8 * CLOCK_SEC)
-#define ABORT_TIME    (2 * CLOCK_SEC) /* behind it; together less than the supervisor's patience */
+#define ABORT_TIME    (2 * CLOCK_SEC) /* behind it */
+#define COURIER_TIME  (1 * CLOCK_SEC) /* behind that; all less than the supervisor's patience */
 #define PURGES_A_READ 64
 
 /* A config and what serves by it. Sessions keep the one they began with, so that none is ever
@@ -36,6 +38,7 @@
 struct generation {
     struct config config;
     struct services *services;
+    const struct delivery_rules *rules;
     struct generation *before;
 };
 
@@ -47,6 +50,7 @@ struct worker {
     struct store *store;
     struct directory *directory;
     struct auth *auth;
+    struct outbound *outbound;
     struct control *control;
     struct admin admin;
     int64_t started; /* wall, us */
@@ -164,10 +168,17 @@ static bool take_settings(struct worker *w)
 /* What the present generation serves with; the store is open. */
 static bool make_services(struct worker *w)
 {
+    if (!w->now->rules)
+        w->now->rules = outbound_rules(w->outbound, &w->now->config, &w->snapshot, w->fds);
+    if (!w->now->rules)
+        return false;
+    outbound_use(w->outbound, w->now->rules);
     struct services_options o = {.config = &w->now->config,
         .store = w->store,
         .directory = w->directory,
         .auth = w->auth,
+        .queue = outbound_queue(w->outbound),
+        .rules = w->now->rules,
         .tmp_dir = w->tmp_dir};
     w->now->services = services_create(&o);
     return w->now->services;
@@ -218,6 +229,13 @@ void finish_purges(struct worker *w)
 }
 
 static TASK_FN
+bool open_outbound(struct worker *w, char why[DIRECTORY_WHY])
+{
+    return outbound_open(
+        w->outbound, w->store, w->directory, w->tmp_dir, w->now->config.hostname.text, why);
+}
+
+static TASK_FN
 bool open_all(struct worker *w)
 {
     char why[DIRECTORY_WHY] = "";
@@ -229,7 +247,7 @@ bool open_all(struct worker *w)
     w->directory = directory_open(&d, why, deadline_in(60 * CLOCK_SEC));
     struct auth_options a = {.directory = w->directory};
     w->auth = w->directory ? auth_create(&a) : NULL;
-    if (w->auth && w->tmp_dir >= 0) {
+    if (w->auth && w->tmp_dir >= 0 && open_outbound(w, why)) {
         finish_purges(w);
         return true;
     }
@@ -367,13 +385,18 @@ void drain(struct worker *w)
     w->control = NULL;
     reload_ended(w, false, "the server is stopping");
     everywhere(drain_here, NULL);
+    deadline couriers = deadline_in(DRAIN_TIME);
     size_t left = await_none(deadline_in(DRAIN_TIME));
-    if (!left)
+    if (left) {
+        log_warn("connections cut off", log_int("connections", (int64_t)left));
+        everywhere(abort_here, NULL);
+        left = await_none(deadline_in(ABORT_TIME));
+    }
+    if (!left) {
+        deadline least = deadline_in(COURIER_TIME);
+        outbound_stop(w->outbound, couriers > least ? couriers : least);
         return;
-    log_warn("connections cut off", log_int("connections", (int64_t)left));
-    everywhere(abort_here, NULL);
-    if (!await_none(deadline_in(ABORT_TIME)))
-        return;
+    }
     /* Sessions that still run hold the store and the directory: nothing may be closed under them.
      * What they were told is done is durable. */
     log_warn("sessions do not end", log_text("action", "the worker ends without them"));
@@ -385,6 +408,7 @@ static TASK_FN
 void close_all(struct worker *w)
 {
     control_stop(w->control);
+    outbound_stop(w->outbound, deadline_in(COURIER_TIME));
     if (w->auth)
         auth_destroy(w->auth);
     directory_close(w->directory);
@@ -412,6 +436,7 @@ void serve_task(void *arg)
     w->admin.store = w->store;
     w->admin.directory = w->directory;
     w->admin.tmp_dir = w->tmp_dir;
+    w->admin.queue = outbound_queue(w->outbound);
     w->admin.message_size = (uint64_t)w->now->config.limits.message_size;
     w->control = control_start(w->data_dir, &w->admin, why);
     if (!w->control || !make_services(w)) {
@@ -420,6 +445,7 @@ void serve_task(void *arg)
         close_all(w);
         return;
     }
+    outbound_start(w->outbound);
     listeners_apply(&w->snapshot, w->fds, w->now->services);
     log_info("ready", log_text("version", BARID_VERSION),
         log_text("hostname", w->now->config.hostname.text), log_int("pid", getpid()));
@@ -474,9 +500,13 @@ int serve_worker(int sock, struct blame_board *board)
         log_warn("sandbox incomplete", log_text("reason", why));
     log_start(STDERR_FILENO, (enum log_level)w.now->config.log_level,
         (enum log_format)w.now->config.log_format);
+    w.outbound = outbound_create(&w.now->config, w.snapshot.anchor, why);
     struct runtime_options o = {.reactors = w.snapshot.reactors};
-    if (!runtime_run(&o, serve_task, &w))
+    if (!w.outbound)
+        log_error("cannot start", log_text("reason", why));
+    else if (!runtime_run(&o, serve_task, &w))
         log_error("cannot start", log_text("reason", "no memory or threads"));
+    outbound_destroy(w.outbound);
     log_stop();
     return w.exit;
 }

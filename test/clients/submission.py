@@ -165,7 +165,6 @@ def smtplib_as_somebody_else(w):
         refused(smtplib.SMTPSenderRefused, 553, c.sendmail, "ann@away.test", [ANN], mail)
         said = refused(smtplib.SMTPDataError, 550, c.sendmail, ANN, [ANN], mail.replace(ANN.encode(), b"ceo@bank.test", 1))
         assert b"5.7.1 You may not send as <ceo@bank.test>" in said, said
-        refused(smtplib.SMTPRecipientsRefused, 550, c.sendmail, ANN, ["a@away.test"], mail)
         refused(smtplib.SMTPRecipientsRefused, 550, c.sendmail, ANN, ["nobody@example.test"], mail)
 
 
@@ -277,8 +276,8 @@ def curl_refused(w):
     assert b"Login denied" in said, said
     said = curl(w, url, ["curl"], letter("nobody"), "-v", codes=(55,))
     assert b"< 530 5.7.0 " in said, said
-    said = curl(w, url, ["a@away.test"], letter("away"), "-v", "--user", "%s:%s" % (ANN, PASSWORD), codes=(55,))
-    assert b"< 550 5.7.1 This server cannot send to other domains yet" in said, said
+    said = curl(w, url, ["nobody@example.test"], letter("away"), "-v", "--user", "%s:%s" % (ANN, PASSWORD), codes=(55,))
+    assert b"< 550 5.1.1 No such user here" in said, said
 
 
 # ---- msmtp ----
@@ -328,8 +327,8 @@ def msmtp_refused(w):
     if said is None:
         return "not installed"
     assert b"535 5.7.8 " in said, said
-    said = msmtp(w, ["a@away.test"], letter("away"), "--auth=on", codes=(65,))
-    assert b"550 5.7.1 This server cannot send to other domains yet" in said, said
+    said = msmtp(w, ["nobody@example.test"], letter("away"), "--auth=on", codes=(65,))
+    assert b"550 5.1.1 No such user here" in said, said
 
 
 sys.exit(main(["ann", "bob"] + RECIPIENTS, [

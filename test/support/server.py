@@ -62,6 +62,8 @@ class Server:
         self.process = None
         self.before = ()  # a command that runs the server
         self.ports = {}
+        if "dns =" not in more:  # nobody is asked about names
+            more += '\ndns = { servers = ["127.0.0.1:9"], trust_anchor = "none" }'
         if "limits =" not in more:
             more += "\nlimits = { connections_per_address = 0 }"
         self.write_config(config or CONFIG % dict(

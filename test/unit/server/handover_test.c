@@ -235,7 +235,7 @@ static void as_much_as_allowed(void **state)
     buffer_init(&big, SNAPSHOT_MAX + 1);
     memset(buffer_room(&big, SNAPSHOT_MAX), 'x', SNAPSHOT_MAX);
     /* magic, length of the path, then lengths and counts of 4 bytes each */
-    s.config = slice(big.p, SNAPSHOT_MAX - 16 - 5 * 4);
+    s.config = slice(big.p, SNAPSHOT_MAX - 16 - 6 * 4);
     int fd = snapshot_write(&s);
     assert_true(fd >= 0 && snapshot_read(fd, &got));
     assert_int_equal(got.config.n, s.config.n);
