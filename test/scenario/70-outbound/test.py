@@ -1,9 +1,10 @@
-"""Mail goes out: two servers of ours, a scripted one and smtp-sink on loopback addresses, with names served by NSD."""
+"""Mail goes out: two servers of ours, a scripted one and Postfix on loopback addresses, with names served by NSD."""
 import contextlib
 import email
 import email.policy
 import imaplib
 import os
+import pwd
 import shutil
 import smtplib
 import socket
@@ -16,7 +17,7 @@ import time
 
 from server import PATIENCE, Server, run_cases
 
-A, B, SINK, NOBODY = "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.9"
+A, B, SINK, POST, NOBODY = "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5", "127.0.0.9"
 ZONE = """$ORIGIN test.
 $TTL 60
 @ SOA ns admin 1 3600 600 86400 60
@@ -41,7 +42,9 @@ looplater MX 10 dead
 looplater MX 20 mx.a
 nothing TXT "neither MX nor address"
 many MX 10 mx.sink
-""" % dict(A=A, B=B, SINK=SINK, NOBODY=NOBODY)
+post MX 10 mx.post
+mx.post A %(POST)s
+""" % dict(POST=POST, A=A, B=B, SINK=SINK, NOBODY=NOBODY)
 
 MORE = """auth = { plaintext_without_tls = true }
 dns = { servers = ["127.0.0.1:%d"], trust_anchor = "none" }
@@ -174,6 +177,82 @@ class Sink:
         self.listener.close()
 
 
+POSTFIX = """compatibility_level = 3.6
+queue_directory = %(folder)s/queue
+data_directory = %(folder)s/data
+mail_owner = postfix
+setgid_group = postdrop
+maillog_file = %(folder)s/log
+maillog_file_prefixes = %(folder)s
+myhostname = mx.post.test
+mydestination =
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+alias_maps =
+alias_database =
+virtual_mailbox_domains = post.test
+virtual_mailbox_base = %(folder)s/mail
+virtual_mailbox_maps = texthash:%(folder)s/mailboxes
+virtual_minimum_uid = 1
+virtual_uid_maps = static:%(uid)d
+virtual_gid_maps = static:%(gid)d
+smtpd_relay_restrictions = reject_unauth_destination
+smtpd_tls_security_level = may
+smtpd_tls_chain_files = %(folder)s/key.pem, %(folder)s/cert.pem
+smtpd_tls_received_header = yes
+"""
+MASTER = """%(address)s:%(port)d inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+proxymap unix - - n - - proxymap
+anvil unix - - n - 1 anvil
+virtual unix - n n - - virtual
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+class Postfix:
+    """Takes mail for joe@post.test."""
+
+    def __init__(self, port):
+        self.folder = tempfile.mkdtemp(prefix="barid-postfix-")
+        os.chmod(self.folder, 0o755)
+        nobody = pwd.getpwnam("nobody")
+        for name in ("queue", "data", "mail"):
+            os.mkdir(os.path.join(self.folder, name), 0o755)
+        os.chown(os.path.join(self.folder, "data"), pwd.getpwnam("postfix").pw_uid, -1)
+        os.chown(os.path.join(self.folder, "mail"), nobody.pw_uid, nobody.pw_gid)
+        values = dict(folder=self.folder, address=POST, port=port, uid=nobody.pw_uid, gid=nobody.pw_gid)
+        for name, text in (("main.cf", POSTFIX), ("master.cf", MASTER), ("mailboxes", "joe@post.test joe/\n")):
+            with open(os.path.join(self.folder, name), "w") as f:
+                f.write(text % values)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", self.folder + "/key.pem",
+                        "-out", self.folder + "/cert.pem", "-subj", "/CN=mx.post.test"], check=True, capture_output=True)
+        subprocess.run(["postfix", "-c", self.folder, "check"], check=True, capture_output=True)
+        where = subprocess.run(["postconf", "-c", self.folder, "-h", "daemon_directory"], check=True,
+                               capture_output=True, text=True).stdout.strip()
+        self.process = subprocess.Popen([os.path.join(where, "master"), "-s", "-c", self.folder],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def mails(self, count):
+        folder = os.path.join(self.folder, "mail", "joe", "new")
+        until = time.monotonic() + PATIENCE
+        while not os.path.isdir(folder) or len(os.listdir(folder)) < count:
+            assert time.monotonic() < until, open(self.folder + "/log").read()[-2000:]
+            time.sleep(0.02)
+        return [open(os.path.join(folder, f), "rb").read() for f in os.listdir(folder)]
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
 class World:
     """A server for a.test, with the accounts ann and art."""
 
@@ -258,6 +337,21 @@ def from_ours_to_ours():
             assert w.a.cli("verify").returncode == 0
         finally:
             b.close()
+
+
+def from_ours_to_postfix():
+    if not shutil.which("postfix") or os.geteuid():
+        return "postfix is not installed, or we are not root"
+    with World(names) as w:
+        postfix = Postfix(w.port)
+        try:
+            w.send("joe@post.test", "nobody@post.test")
+            mail = postfix.mails(1)[0]
+            assert b"with ESMTPS id" in mail and b"\none\n.two\n" in mail, mail
+            bounce(w.a, "5.1.1", "nobody@post.test", "Recipient address rejected")
+        finally:
+            postfix.close()
+    return None
 
 
 def both_kinds_of_recipient():
@@ -466,7 +560,7 @@ if not shutil.which("nsd") or sys.platform != "linux":
     sys.exit(0)
 names = Names()
 try:
-    code = run_cases([from_ours_to_ours, both_kinds_of_recipient, one_connection_for_many, next_host_and_implicit_mx,
+    code = run_cases([from_ours_to_ours, from_ours_to_postfix, both_kinds_of_recipient, one_connection_for_many, next_host_and_implicit_mx,
                       refused_connection_waits, null_mx, no_such_domain, neither_mx_nor_address, loop_to_ourselves,
                       private_addresses, no_to_one_of_two, no_at_each_stage, not_now_at_each_stage, tls_that_breaks, too_many_at_once,
                       what_the_host_cannot_take, a_smarthost, killed_with_mail_in_the_queue, a_relay_we_are_not])
