@@ -31,7 +31,7 @@ def installed():
         with open(lock + ".new", "wb") as f:
             f.write(wanted)
         shutil.copy(lock + ".new", lock)
-        done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, timeout=PATIENCE,
+        done = subprocess.run(["npm", "ci", "--fetch-retries=1", "--fetch-timeout=20000", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, timeout=PATIENCE,
                               capture_output=True, text=True, check=False)
     except subprocess.TimeoutExpired:
         done = None

@@ -168,6 +168,23 @@ def search(w):
     c.logout()
 
 
+def what_is_not_offered_is_refused(w):
+    """Each with BAD, and the connection goes on."""
+    c = imap(w, "search")
+    ok(c.select())
+    for name, arguments in (("sort", ("(DATE)", "UTF-8", "ALL")), ("thread", ("REFERENCES", "UTF-8", "ALL")),
+                            ("getacl", ("INBOX",)), ("setacl", ("INBOX", "joe", "l")), ("myrights", ("INBOX",)),
+                            ("getquota", ("INBOX",)), ("getquotaroot", ("INBOX",)), ("getannotation", ("INBOX", "/comment", "x")),
+                            ("partial", ("1", "RFC822", "1", "9"))):
+        try:
+            getattr(c, name)(*arguments)
+            raise AssertionError(name + " was not refused")
+        except imaplib.IMAP4.error as e:
+            assert "BAD" in str(e), (name, e)
+        ok(c.noop())
+    assert c.logout()[0] == "BYE"
+
+
 def lines_until(c, wanted):
     got = []
     while not got or not re.match(wanted, got[-1]):
@@ -224,6 +241,6 @@ def ENABLE_and_QRESYNC(w):
 
 if __name__ == "__main__":
     sys.exit(main(ACCOUNTS, [
-        STARTTLS_and_every_login, mailboxes, APPEND_and_FETCH, flags_and_expunge, COPY_and_MOVE, search, IDLE,
-        ENABLE_and_QRESYNC,
+        STARTTLS_and_every_login, mailboxes, APPEND_and_FETCH, flags_and_expunge, COPY_and_MOVE, search,
+        what_is_not_offered_is_refused, IDLE, ENABLE_and_QRESYNC,
     ]))
