@@ -3,11 +3,17 @@
  *   bench-imap --to HOST:PORT [--tls] [--user user%d@example.test] [--password x] [--users 20]
  *              [--connections 20] [--seconds 3] MODE [COMMAND ...]
  *
- * run      one session: LOGIN, then each COMMAND once; a line "ms bytes COMMAND" for each
- * again    each connection: LOGIN, SELECT INBOX, then COMMAND until the time is over ("%d": a
- * random number from 1 to EXISTS); prints commands/s, p50, p99 append   APPEND of --size bytes to
- * INBOX, likewise login    connect, LOGIN, LOGOUT, likewise idle     opens all connections, LOGIN,
- * SELECT INBOX, IDLE; prints "ready"; ends with its input */
+ * run: one session: LOGIN, then each COMMAND once; a line "ms bytes COMMAND" for each.
+ *
+ * again: each connection: LOGIN, SELECT INBOX, then COMMAND until the time is over; of two commands
+ * both have for "%d" the same random number from 1 to EXISTS, and for "%c" first +, then -; prints
+ * commands/s, p50, p99.
+ *
+ * append: APPEND of --size bytes to INBOX, likewise.
+ *
+ * login: connect, LOGIN, LOGOUT, likewise.
+ *
+ * idle: opens all connections, LOGIN, SELECT INBOX, IDLE; prints "ready"; ends with its input. */
 #include "base/slice.h"
 #include <arpa/inet.h>
 #include <getopt.h>
@@ -45,7 +51,8 @@ struct session {
     SSL *ssl;
     char *in;
     size_t in_at, in_n, bytes; /* what was heard and not looked at: in_at to in_n */
-    uint32_t exists;
+    uint32_t exists, number;
+    bool odd;
 };
 
 static SSL_CTX *tls;
@@ -206,16 +213,17 @@ static void append(struct session *s)
     int n = snprintf(line, sizeof line, TAG "APPEND INBOX {%zu}\r\n", message_n);
     say(s, line, (size_t)n);
     await(s, "+");
-    say(s, message, message_n);
-    say(s, "\r\n", 2);
+    say(s, message, message_n + 2); /* and the end of the line */
     await(s, TAG "OK");
 }
 
 static void again(struct session *s, unsigned *seed)
 {
     char text[900];
-    unsigned number = s->exists ? (unsigned)rand_r(seed) % s->exists + 1 : 1;
-    snprintf(text, sizeof text, options.command, number);
+    s->odd = !s->odd;
+    if (s->odd)
+        s->number = s->exists ? (unsigned)rand_r(seed) % s->exists + 1 : 1;
+    snprintf(text, sizeof text, options.command, s->number, s->odd ? '+' : '-');
     command(s, text);
 }
 
@@ -315,6 +323,7 @@ static void make_message(void)
     while (message_n < options.size)
         message_n += (size_t)snprintf(message + message_n, 80, "%s\r\n",
             "The quick brown fox jumps over the lazy dog and goes on until the line ends.");
+    memcpy(message + message_n, "\r\n", 2);
 }
 
 static void parse(int argc, char **argv)
