@@ -20,6 +20,20 @@ static void look_at_sections(struct fetch *f)
     }
 }
 
+/* "*" is the last UID that is there; the one that was the client's last may be above it, and is the
+ * very thing to tell. */
+static bool copy_for_vanished(struct fetch *f)
+{
+    uint32_t last = f->session->selected->uidnext - 1;
+    f->vanished = f->set;
+    f->vanished.ranges = arena_array(f->command->arena, struct imap_range, f->set.n);
+    if (!f->vanished.ranges)
+        return false;
+    memcpy(f->vanished.ranges, f->set.ranges, f->set.n * sizeof *f->set.ranges);
+    imap_set_resolve(&f->vanished, last);
+    return true;
+}
+
 /* False: c says why. */
 static bool parse(struct fetch *f)
 {
@@ -36,6 +50,10 @@ static bool parse(struct fetch *f)
     }
     f->rendered = f->items.items & (IMAP_ITEM_ENVELOPE | IMAP_ITEM_BODYSTRUCTURE | IMAP_ITEM_BODY);
     look_at_sections(f);
+    if (f->items.vanished && !copy_for_vanished(f)) {
+        imap_reply(c, IMAP_NO, "LIMIT", "Not enough memory now");
+        return false;
+    }
     return imap_sync_resolve(f->session, c, &f->set, c->uid);
 }
 
@@ -158,7 +176,7 @@ static void carry_out(struct fetch *f)
     if (f->items.since || f->items.items & IMAP_ITEM_MODSEQ)
         imap_sync_condstore(s);
     if (f->items.vanished &&
-        !imap_vanished_earlier(s, f->command, &f->set, f->items.changed_since, 0))
+        !imap_vanished_earlier(s, f->command, &f->vanished, f->items.changed_since, 0))
         return;
     if (run_all(f))
         conclude(f);

@@ -119,7 +119,7 @@ struct fetch {
     struct imap_session *session;
     struct imap_command *command;
     struct imap_items items;
-    struct imap_set set;
+    struct imap_set set, vanished;  /* the latter: the same for VANISHED */
     bool rendered;                  /* something is asked for that rendered rows have */
     bool seen;                      /* \Seen is set */
     bool cached[IMAP_SECTIONS_MAX]; /* sections that rendered rows answer */
