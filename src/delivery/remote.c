@@ -57,12 +57,12 @@ static bool may_take_more(const struct courier *c)
 
 static void work(struct courier *c, struct queue_item *item)
 {
-    enum reach reach = courier_find(c);
+    enum reach reach = remote_find(c);
     if (reach == REACH_OK)
-        reach = courier_connect(c);
+        reach = remote_connect(c);
     while (reach == REACH_OK) {
         struct queue_settlement *s = room_for(c, item);
-        reach = s ? courier_send(c, item, s) : REACH_STOP;
+        reach = s ? remote_send(c, item, s) : REACH_STOP;
         if (reach != REACH_OK)
             break;
         if (!settle(c, item, s) || !may_take_more(c) || !take(c, item))
@@ -86,7 +86,7 @@ void delivery_remote_carry(void *arg, struct queue_batch *batch)
     arena_init(&c->item, DELIVERY_ITEM_MAX);
     if (take(c, &item))
         work(c, &item);
-    courier_disconnect(c);
+    remote_disconnect(c);
     arena_reset(&c->names);
     arena_reset(&c->scratch);
     arena_reset(&c->item);

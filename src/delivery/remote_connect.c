@@ -4,7 +4,7 @@
 
 #define QUIT (5 * CLOCK_SEC)
 
-void courier_disconnect(struct courier *c)
+void remote_disconnect(struct courier *c)
 {
     if (!c->client)
         return;
@@ -14,7 +14,7 @@ void courier_disconnect(struct courier *c)
     c->client = NULL;
 }
 
-void courier_next_address(struct courier *c)
+void remote_next_address(struct courier *c)
 {
     c->address++;
     if (c->host_known && c->address < c->addresses.n)
@@ -48,7 +48,7 @@ static bool dial(struct courier *c)
         .line_max = SMTP_CLIENT_LINE};
     const struct smtp_client_options options = {.hello = c->rules->hostname};
     if (dial_connect(&o, &channel, why, deadline_in(DELIVERY_DIAL)) != DIAL_OK) {
-        courier_why(c, QUEUE_DEFERRED, "4.4.1", slice_str(why));
+        remote_why(c, QUEUE_DEFERRED, "4.4.1", slice_str(why));
         note(c);
         return false;
     }
@@ -57,7 +57,7 @@ static bool dial(struct courier *c)
         return true;
     if (c->client)
         note_outcome(c);
-    courier_disconnect(c);
+    remote_disconnect(c);
     return false;
 }
 
@@ -95,7 +95,7 @@ static bool try_address(struct courier *c)
         c->without_tls = true;
         return true;
     }
-    courier_disconnect(c);
+    remote_disconnect(c);
     if (c->dane || task_cancelled())
         return false;
     c->without_tls = true;
@@ -112,13 +112,13 @@ static void name_peer(struct courier *c)
     snprintf(c->peer, sizeof c->peer, "%.240s [%s]", host, peer.address);
 }
 
-enum reach courier_connect(struct courier *c)
+enum reach remote_connect(struct courier *c)
 {
-    courier_disconnect(c);
+    remote_disconnect(c);
     while (c->host < c->mx.n && c->tries < DELIVERY_TRIES_MAX) {
         if (task_cancelled())
             return REACH_STOP;
-        if (!courier_host(c)) {
+        if (!remote_host(c)) {
             c->host++;
             c->host_known = false;
             continue;
@@ -130,7 +130,7 @@ enum reach courier_connect(struct courier *c)
             c->old = deadline_in(DELIVERY_CONNECTION);
             return REACH_OK;
         }
-        courier_next_address(c);
+        remote_next_address(c);
     }
-    return task_cancelled() ? REACH_STOP : courier_nobody(c);
+    return task_cancelled() ? REACH_STOP : remote_nobody(c);
 }

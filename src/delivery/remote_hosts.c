@@ -5,7 +5,7 @@
 
 #define ASK (60 * CLOCK_SEC)
 
-void courier_why(
+void remote_why(
     struct courier *c, enum queue_verdict verdict, const char *status, struct slice words)
 {
     size_t n = words.n < sizeof c->why_reply ? words.n : sizeof c->why_reply - 1;
@@ -15,13 +15,13 @@ void courier_why(
 
 static enum reach never(struct courier *c, const char *status, struct slice words)
 {
-    courier_why(c, QUEUE_FAILED, status, words);
+    remote_why(c, QUEUE_FAILED, status, words);
     return REACH_NEVER;
 }
 
 static enum reach later(struct courier *c, const char *status, struct slice words)
 {
-    courier_why(c, QUEUE_DEFERRED, status, words);
+    remote_why(c, QUEUE_DEFERRED, status, words);
     return REACH_DOWN;
 }
 
@@ -75,10 +75,10 @@ static enum reach ask_mx(struct courier *c, struct slice domain)
     if (c->mx.null_mx) /* RFC 7505 */
         return never(c, "5.1.10", S("The domain says that it takes no mail (null MX)"));
     drop_ourselves(c);
-    return c->mx.n ? REACH_OK : courier_nobody(c);
+    return c->mx.n ? REACH_OK : remote_nobody(c);
 }
 
-enum reach courier_find(struct courier *c)
+enum reach remote_find(struct courier *c)
 {
     struct slice route = queue_batch_route(c->batch), relay = slice_str(c->rules->relay);
     struct sockaddr_storage literal;
@@ -158,7 +158,7 @@ static void ask_tlsa(struct courier *c, struct slice host)
     c->dane = true;
 }
 
-bool courier_host(struct courier *c)
+bool remote_host(struct courier *c)
 {
     struct slice host = c->mx.hosts[c->host].host;
     struct dns_addresses *a = &c->addresses;
@@ -174,7 +174,7 @@ bool courier_host(struct courier *c)
     dns_ask_addresses(c->remote->dns, host, &c->scratch, a, deadline_in(ASK));
     if (a->status == DNS_TEMPORARY || a->status == DNS_BOGUS) {
         c->any_later = true;
-        courier_why(c, QUEUE_DEFERRED, a->status == DNS_BOGUS ? "4.7.0" : "4.4.3",
+        remote_why(c, QUEUE_DEFERRED, a->status == DNS_BOGUS ? "4.7.0" : "4.4.3",
             slice_str(a->why ? a->why : "the name servers do not answer"));
     }
     if (a->status != DNS_FOUND || !keep_usable(c))
@@ -183,11 +183,11 @@ bool courier_host(struct courier *c)
     if (!c->bad_dane)
         return true;
     c->any_later = true;
-    courier_why(c, QUEUE_DEFERRED, "4.7.5", S("The TLSA records of the host cannot be had"));
+    remote_why(c, QUEUE_DEFERRED, "4.7.5", S("The TLSA records of the host cannot be had"));
     return false;
 }
 
-enum reach courier_nobody(struct courier *c)
+enum reach remote_nobody(struct courier *c)
 {
     if (c->any_later) {
         c->why.verdict = QUEUE_DEFERRED;

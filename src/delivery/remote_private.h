@@ -51,25 +51,25 @@ struct courier {
 
 /* remote_hosts.c: whom to ask. OK: mx has hosts. */
 TASK_FN
-enum reach courier_find(struct courier *c);
+enum reach remote_find(struct courier *c);
 /* Sees that addresses of the host under way are known; false: it has none to be used. */
 TASK_FN
-bool courier_host(struct courier *c);
+bool remote_host(struct courier *c);
 /* No host is left: what does it mean? */
-enum reach courier_nobody(struct courier *c);
-void courier_why(
+enum reach remote_nobody(struct courier *c);
+void remote_why(
     struct courier *c, enum queue_verdict verdict, const char *status, struct slice words);
 
 /* remote_connect.c: from the present address on. */
 TASK_FN
-enum reach courier_connect(struct courier *c);
+enum reach remote_connect(struct courier *c);
 /* The present address is done with. */
-void courier_next_address(struct courier *c);
+void remote_next_address(struct courier *c);
 /* Politely or not; harmless without a connection. */
 TASK_FN
-void courier_disconnect(struct courier *c);
+void remote_disconnect(struct courier *c);
 
 /* remote_send.c: one transaction; settlements has room for each entry. */
 TASK_FN
-enum reach courier_send(
+enum reach remote_send(
     struct courier *c, const struct queue_item *item, struct queue_settlement *settlements);

@@ -148,19 +148,19 @@ static enum reach transact(
         if (!unheard(c) || task_cancelled())
             return REACH_OK;
         if (c->messages == 0)
-            courier_next_address(c);
+            remote_next_address(c);
         const struct delivery_facts facts = {.without_tls = c->without_tls};
         delivery_verdict(smtp_client_outcome(c->client), &facts, c->why_reply, &c->why);
         c->any_later = true;
         snprintf(c->why_remote, sizeof c->why_remote, "%s", c->peer);
         c->why.remote = slice_str(c->why_remote);
-        enum reach reach = courier_connect(c);
+        enum reach reach = remote_connect(c);
         if (reach != REACH_OK)
             return reach;
     }
 }
 
-enum reach courier_send(
+enum reach remote_send(
     struct courier *c, const struct queue_item *item, struct queue_settlement *settlements)
 {
     struct smtp_send_recipient *list = recipients(c, item);
