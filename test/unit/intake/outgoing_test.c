@@ -1,0 +1,107 @@
+#include "delivery/route.h"
+#include "intake/outgoing.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static struct delivery_rules rules;
+
+static struct smtp_path path_of(const char *text, enum smtp_path_kind kind)
+{
+    struct smtp_path path;
+    struct cursor c = cursor(slice_str(text));
+    assert_int_equal(smtp_path_take(&c, kind, &path), SMTP_PATH_OK);
+    return path;
+}
+
+static enum intake_outgoing_result add(struct intake_outgoing *o, const char *text)
+{
+    struct smtp_path path = path_of(text, SMTP_FORWARD);
+    return intake_outgoing_add(o, &rules, &path);
+}
+
+static void is(const struct intake_outgoing *o, uint32_t i, const char *address, const char *route)
+{
+    assert_true(i < o->n);
+    assert_true(slice_eq(o->list[i].address, slice_str(address)));
+    assert_true(slice_eq(o->list[i].route, slice_str(route)));
+}
+
+static void test_recipients(void **state)
+{
+    struct intake_outgoing o;
+    intake_outgoing_init(&o);
+    assert_int_equal(add(&o, "<X@Away.Test>"), INTAKE_OUTGOING_OK);
+    assert_int_equal(add(&o, "<X@Away.Test>"), INTAKE_OUTGOING_OK); /* once */
+    assert_int_equal(add(&o, "<x@Away.Test>"), INTAKE_OUTGOING_OK); /* theirs to tell apart */
+    assert_int_equal(add(&o, "<\"a b\"@away.test>"), INTAKE_OUTGOING_OK);
+    assert_int_equal(add(&o, "<x@[192.0.2.1]>"), INTAKE_OUTGOING_OK);
+    assert_int_equal(o.n, 4);
+    is(&o, 0, "X@Away.Test", "away.test");
+    is(&o, 1, "x@Away.Test", "away.test");
+    is(&o, 2, "\"a b\"@away.test", "away.test");
+    is(&o, 3, "x@[192.0.2.1]", "[192.0.2.1]");
+    assert_false(o.utf8);
+    intake_outgoing_reset(&o);
+    assert_int_equal(o.n, 0);
+    snprintf(rules.relay, sizeof rules.relay, "relay.test:587");
+    assert_int_equal(add(&o, "<x@away.test>"), INTAKE_OUTGOING_OK);
+    is(&o, 0, "x@away.test", "relay.test:587");
+    rules.relay[0] = '\0';
+    intake_outgoing_reset(&o);
+}
+
+/* Only a local part in Unicode needs SMTPUTF8. */
+static void test_unicode(void **state)
+{
+    struct intake_outgoing o;
+    intake_outgoing_init(&o);
+    assert_int_equal(add(&o, "<x@b\u00fccher.test>"), INTAKE_OUTGOING_OK);
+    is(&o, 0, "x@xn--bcher-kva.test", "xn--bcher-kva.test");
+    assert_false(o.utf8);
+    assert_int_equal(add(&o, "<j\u00f6@b\u00fccher.test>"), INTAKE_OUTGOING_OK);
+    is(&o, 1, "j\u00f6@b\u00fccher.test", "xn--bcher-kva.test");
+    assert_true(o.utf8);
+    intake_outgoing_reset(&o);
+}
+
+static void test_limit(void **state)
+{
+    struct intake_outgoing o;
+    char text[40];
+    intake_outgoing_init(&o);
+    for (int i = 0; i < QUEUE_PUT_MAX; i++) {
+        snprintf(text, sizeof text, "<u%d@away.test>", i);
+        assert_int_equal(add(&o, text), INTAKE_OUTGOING_OK);
+    }
+    assert_int_equal(add(&o, "<one@more.test>"), INTAKE_OUTGOING_MANY);
+    assert_int_equal(add(&o, "<u7@away.test>"), INTAKE_OUTGOING_OK);
+    assert_int_equal(o.n, QUEUE_PUT_MAX);
+    intake_outgoing_reset(&o);
+}
+
+static void test_sender(void **state)
+{
+    struct intake_outgoing o;
+    intake_outgoing_init(&o);
+    struct smtp_path null = path_of("<>", SMTP_REVERSE);
+    struct smtp_path quoted = path_of("<\"a b\"@our.test>", SMTP_REVERSE);
+    assert_true(intake_outgoing_sender(&o, &null));
+    assert_int_equal(o.sender.n, 0);
+    assert_true(intake_outgoing_sender(&o, &quoted));
+    assert_true(slice_eq(o.sender, S("\"a b\"@our.test")));
+    intake_outgoing_reset(&o);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_recipients),
+        cmocka_unit_test(test_unicode),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_sender),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
