@@ -1,4 +1,6 @@
 """Claws Mail, a graphical client, on a screen that nobody looks at: the account is prepared, keys are pressed."""
+import email
+import email.policy
 import os
 import shutil
 import signal
@@ -7,6 +9,7 @@ import sys
 import time
 
 from common import PASSWORD, check_among, deliver, main, make_mail, messages, picture, wait_for
+from server import Failed
 
 NEEDED = ("claws-mail", "Xvfb", "xdotool", "import")
 FILES = {
@@ -37,6 +40,7 @@ send %(password)s
 config_version=4
 check_on_startup=0
 inc_local=0
+enable_aspell=0
 """,
     "folderlist.xml": """<?xml version="1.0" encoding="UTF-8"?>
 <folderlist>
@@ -52,6 +56,7 @@ inc_local=0
 </folderlist>
 """,
 }
+LETTER = "To: friend@example.test\nSubject: by Claws\n\nHello\n.\n..\n.dot\nFrom here\nthe end\n"
 
 
 class Screen:
@@ -132,6 +137,23 @@ def open_and_delete(w, screen, mails):
     wait_for(lambda: len([f for f in flags("INBOX") if b"\\Deleted" not in f]) == 3, "it to be gone from INBOX")
 
 
+def send(w, screen):
+    """A mail from a file, by submission; its copy goes to Sent by APPEND."""
+    path = w.file("claws/letter", LETTER)
+    screen.do("claws-mail", "--compose-from-file", path)
+    until(lambda: w.count("friend") == 1, lambda: screen.do("xdotool", "key", "ctrl+Return"), "the mail to be sent")
+    wait_for(lambda: messages(w, "claws", "Sent"), "the copy of it")
+    screen.picture("claws-sent")
+    (_, copy), = messages(w, "claws", "Sent")
+    got, = w.mails("friend")
+    for mail in (copy, got):
+        parsed = email.message_from_bytes(mail, policy=email.policy.SMTP)
+        assert parsed["Subject"] == "by Claws" and parsed["From"] == "Claws <claws@example.test>", mail
+        assert parsed.get_content().replace("\r\n", "\n").strip() == LETTER.split("\n\n", 1)[1].strip(), mail
+    assert got.endswith(b"\r\n\r\n" + copy.split(b"\r\n\r\n", 1)[1]), (copy, got)
+    assert len(messages(w, "claws", "Trash")) == 1
+
+
 def Claws_Mail(w):
     missing = [n for n in NEEDED if not shutil.which(n)]
     if missing:
@@ -144,10 +166,15 @@ def Claws_Mail(w):
     try:
         screen.start("claws-mail", "--geometry", "1080x730+0+0", env=screen.env)
         open_and_delete(w, screen, mails)
+        send(w, screen)
+    except Failed as e:
+        screen.picture("claws-failed")
+        with open(os.path.join(home, "claws-mail.log"), encoding="utf-8", errors="replace") as f:
+            raise Failed("%s; it said: %s" % (e, f.read()[-600:])) from e
     finally:
         screen.end()
     return None
 
 
 if __name__ == "__main__":
-    sys.exit(main(["claws"], [Claws_Mail]))
+    sys.exit(main(["claws", "friend"], [Claws_Mail]))
