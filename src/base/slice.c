@@ -1,4 +1,5 @@
 #include "base/slice.h"
+#include <stdlib.h>
 
 bool slice_eq_nocase(struct slice a, struct slice b)
 {
@@ -110,4 +111,15 @@ bool slice_to_cstr(struct slice s, char *out, size_t room)
         memcpy(out, s.p, s.n);
     out[s.n] = '\0';
     return true;
+}
+
+char *slice_to_new(struct slice s)
+{
+    char *out = malloc(s.n + 1);
+    if (!out)
+        return NULL;
+    if (s.n)
+        memcpy(out, s.p, s.n);
+    out[s.n] = '\0';
+    return out;
 }

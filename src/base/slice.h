@@ -106,3 +106,5 @@ bool slice_eq_secret(struct slice a, struct slice b);
 /* Copies into a C string of room bytes, NUL-terminated; false (and an empty string) when it does
  * not fit or holds a NUL. */
 bool slice_to_cstr(struct slice s, char *out, size_t room);
+/* The same in memory of its own, to be freed; cut at a NUL. NULL: out of memory. */
+char *slice_to_new(struct slice s);

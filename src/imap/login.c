@@ -195,7 +195,7 @@ static bool begin(struct imap_preauth *s, struct imap_command *c, struct slice m
         break;
     }
     s->sasl = create(s, mechanism, bound, type, slice(data, n));
-    s->sasl_tag = strndup(c->tag.p, c->tag.n);
+    s->sasl_tag = slice_to_new(c->tag);
     if (s->sasl && s->sasl_tag)
         return true;
     imap_reply(c, IMAP_NO, "UNAVAILABLE", "Out of memory, try again later");

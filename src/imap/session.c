@@ -137,7 +137,7 @@ static struct imap_session *create(const struct imap_handover *h)
     s->talk = (struct imap_talk){.service = h->service, .conn = h->conn, .bad_max = IMAP_BAD};
     imap_frame_init(&s->talk.frame, &imap_frame_mail);
     s->account = h->account;
-    s->address = strndup(h->address.p, h->address.n);
+    s->address = slice_to_new(h->address);
     if (s->address)
         return s;
     free(s);

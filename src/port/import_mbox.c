@@ -215,7 +215,7 @@ static void message_found(struct source *s)
         f->date = s->changed;
         f->zone = 0;
     }
-    f->keywords = strndup(s->mbox.keywords, s->mbox.keywords_n);
+    f->keywords = slice_to_new(slice(s->mbox.keywords, s->mbox.keywords_n));
     s->n++;
 }
 

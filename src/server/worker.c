@@ -105,7 +105,7 @@ static bool publish_certificates(const struct snapshot *s)
     char *server_names[SNAPSHOT_CERTIFICATES_MAX] = {0};
     for (size_t i = 0; i < s->certificate_n; i++) {
         const struct snapshot_certificate *c = &s->certificates[i];
-        server_names[i] = c->server_name.n ? strndup(c->server_name.p, c->server_name.n) : NULL;
+        server_names[i] = c->server_name.n ? slice_to_new(c->server_name) : NULL;
         list[i] = (struct tls_certificate){
             .server_name = server_names[i], .chain_pem = c->chain, .key_pem = c->key};
     }

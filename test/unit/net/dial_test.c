@@ -400,7 +400,7 @@ static void files(void **state)
     t = dial_trust_load(folder, why);
     assert_non_null(t);
     dial_trust_release(t);
-    char *damaged = strndup(ours.pem.p, ours.pem.n);
+    char *damaged = slice_to_new(buffer_slice(&ours.pem));
     memset(strchr(damaged, '\n') + 10, '!', 20);
     write_file(file, slice_str(damaged));
     free(damaged);
