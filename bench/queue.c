@@ -76,7 +76,7 @@ static void put(struct queue_new *new)
 static void fill(void)
 {
     static struct queue_recipient r[PUT];
-    static char addresses[PUT][64], routes[PUT][32];
+    static char addresses[PUT][64], routes[PUT][24];
     for (size_t at = 0; at < entries; at += PUT) {
         size_t message = at / PUT;
         for (size_t i = 0; i < PUT; i++) {
@@ -84,7 +84,7 @@ static void fill(void)
                 snprintf(routes[i], sizeof routes[i], "dead.example");
             else
                 snprintf(routes[i], sizeof routes[i], "r%zu.example", i % ROUTES);
-            snprintf(addresses[i], sizeof addresses[i], "user%zu@%s", at + i, routes[i]);
+            snprintf(addresses[i], sizeof addresses[i], "user%zu@%.23s", at + i, routes[i]);
             r[i] = (struct queue_recipient){
                 .address = slice_str(addresses[i]), .route = slice_str(routes[i])};
         }

@@ -161,7 +161,7 @@ static void slowed(struct directory *d)
     auth = auth_create(&(struct auth_options){
         .directory = d, .hashers = 2, .delay_first = 2 * CLOCK_MS, .delay_max = 40 * CLOCK_MS});
     for (int i = 0; i < 8; i++) {
-        char password[16];
+        char password[24];
         snprintf(password, sizeof password, "guess%d", i);
         CHECK(ask("ann@example.org", password) == AUTH_WRONG);
         CHECK(reply.waited >= deadline_min(2 * CLOCK_MS << i, 40 * CLOCK_MS));
