@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 from common import PASSWORD, PATIENCE, SENDER, Failed, check_among, main, make_mail, openssl, wait_for
+from ports import free_ports
 from server import BARID
 
 TALK = os.environ.get("CLIENT_TALK", os.path.join(os.path.dirname(BARID), "test/clients/client-talk"))
@@ -121,17 +122,6 @@ service stats {
   }
 }
 """
-
-
-def free_ports(n):
-    """Ports that nobody has now."""
-    held = [socket.socket() for _ in range(n)]
-    for s in held:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in held]
-    for s in held:
-        s.close()
-    return ports
 
 
 def answers(port):

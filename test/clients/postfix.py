@@ -3,11 +3,11 @@ import os
 import pwd
 import re
 import smtplib
-import socket
 import subprocess
 import sys
 
 from common import PATIENCE, SENDER, Failed, check_among, main, make_mail, run, wait_for
+from ports import free_port
 
 WAYS = ["may", "encrypt", "secure", "unix", "inet"]
 MAILS = 40  # by each way
@@ -75,9 +75,7 @@ class Postfix:
         for name in ("", "queue", "data"):
             os.mkdir(os.path.join(self.folder, name), 0o755)
         os.chown(os.path.join(self.folder, "data"), user, -1)
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = free_port()
         hops = {"unix": "lmtp:unix:" + w.lmtp, "inet": "lmtp:inet:127.0.0.1:%d" % w.ports["lmtp"]}
         routes = {"%s%d" % (way, i): hops.get(way, "%s:[127.0.0.1]:%d" % (way, w.ports["smtp"]))
                   for way in WAYS for i in range(3)}

@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 
+from ports import free_port
 from server import PATIENCE, Server, run_cases
 
 A, B, SINK, POST, NOBODY = "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5", "127.0.0.9"
@@ -52,16 +53,10 @@ outbound = { port = %d, allow_private_addresses = true }
 """
 
 
-def free_port(kind=socket.SOCK_STREAM, address="127.0.0.1"):
-    with socket.socket(socket.AF_INET, kind) as s:
-        s.bind((address, 0))
-        return s.getsockname()[1]
-
-
 class Names:
     def __init__(self, zone=ZONE):
         self.folder = tempfile.mkdtemp(prefix="barid-nsd-")
-        self.port = free_port(socket.SOCK_DGRAM)
+        self.port = free_port()
         with open(os.path.join(self.folder, "test.zone"), "w") as f:
             f.write(zone)
         conf = os.path.join(self.folder, "nsd.conf")
