@@ -268,8 +268,7 @@ class Actor:
         box = self.account, int(validity)
         for source, target in zip(sources, targets):
             self.world.note_new(box + (target,), entries[source].id, floors.get(box, 0))
-            if (self.account, here, source) in self.world.deletable:
-                self.world.may_go(box + (target,))  # \\Deleted is copied
+            self.world.note_copy((self.account, here, source), box + (target,))
             if move and here == d.at.uidvalidity and source in d.at.by_uid:
                 raise Violation("UID %d was moved and is still there" % source)
 

@@ -181,7 +181,10 @@ class Gardener:
         # Which messages are there must be known before it is removed.
         await self.d.select(name, True)
         if self.d.at.view:
-            await self.must("FETCH 1:* (UID BODY.PEEK[HEADER.FIELDS (X-STRESS)])")
+            c = await self.must("FETCH 1:* (UID FLAGS BODY.PEEK[HEADER.FIELDS (X-STRESS)])")
+            for uid, items in c.uids.items():
+                if b"\\Deleted" in items[b"FLAGS"]:  # as in INBOX, where somebody wanted that
+                    self.world.may_go((self.d.account, self.d.at.uidvalidity, uid))
         await self.must("UNSELECT")
         folders.add(name)
         self.world.counts["renamed INBOX"] += 1

@@ -13,6 +13,7 @@ class World:
         self.ids = {}  # key: the X-Stress of the message
         self.gone = {}  # key: when it was first told
         self.deletable = set()  # keys that somebody wanted to go
+        self.copies = []  # (source, target), in the order of the replies
         self.lost_mailboxes = set()
         self.moved_below = collections.Counter()  # UIDs below may have left with RENAME INBOX
         self.flags = {}  # key + (MODSEQ,): flags
@@ -48,11 +49,27 @@ class World:
         """Did somebody want it to go?"""
         return key in self.deletable or key[:2] in self.lost_mailboxes or key[2] < self.moved_below[key[:2]]
 
+    def note_copy(self, source, target):
+        """\\Deleted is copied. The reply to a copy of the copy may be read before this one's."""
+        self.copies.append((source, target))
+        if source in self.deletable:
+            self.may_go(target)
+
+    def follow_copies(self):
+        going = True
+        while going:
+            going = [target for source, target in self.copies
+                     if source in self.deletable and target not in self.deletable]
+            for target in going:
+                self.may_go(target)
+
     def check_gone(self):
         """At rest, when the replies to all commands are here."""
+        self.follow_copies()
         for key in self.gone:
             if not self.wanted(key):
-                raise Violation("UID %d of %d was expunged, and nobody wanted that" % (key[2], key[1]))
+                raise Violation("%s: UID %d of %d (%s) was expunged, and nobody wanted that; a copy of %s" % (
+                    key + (self.ids.get(key), [source for source, target in self.copies if target == key])))
 
     def note_there(self, key, since=None):
         """since: when the command was sent that shows it."""
