@@ -1,6 +1,7 @@
 /* APPEND (RFC 9051 §6.3.12, RFC 7889): everything that can refuse is asked before the `+`; the
  * message streams into a spool without a stack. */
 #include "base/budget.h"
+#include "base/pace.h"
 #include "imap/arguments.h"
 #include "imap/session_private.h"
 #include "mailbox/copy.h"
@@ -206,11 +207,14 @@ bool imap_append_feed(struct imap_session *s, struct slice bytes)
     return u->nul || spool_write(u->spool, bytes) != SPOOL_WAIT;
 }
 
-/* A message in memory gets its row for FETCH now; others when they are asked for. */
+/* A message in memory gets its row for FETCH now; others, and those of a flood, when they are
+ * asked for. */
 static void render(const struct imap_upload *u, struct buffer *row)
 {
+    static _Thread_local struct pace pace;
     buffer_init(row, ROW_MAX);
-    if (!spool_in_memory(u->spool) || !imap_render(S(""), spool_head(u->spool), row))
+    if (!spool_in_memory(u->spool) || !pace_take(&pace, MAILBOX_RENDERS, MAILBOX_RENDERS_IN) ||
+        !imap_render(S(""), spool_head(u->spool), row))
         buffer_reset(row);
 }
 

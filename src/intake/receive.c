@@ -1,5 +1,6 @@
 /* The body: into the spool, then into the mailboxes. */
 #include "base/log.h"
+#include "base/pace.h"
 #include "delivery/local.h"
 #include "intake/submission_private.h"
 #include <stdlib.h>
@@ -54,11 +55,14 @@ static enum outcome store(
     return o;
 }
 
-/* Nothing for what is not whole in memory: it is rendered when somebody asks. */
+/* Not of what is not whole in memory, and not while mail pours in: it is rendered when somebody
+ * asks. */
 static void render(struct intake_session *t, struct slice head, struct buffer *row)
 {
+    static _Thread_local struct pace pace;
     buffer_init(row, MAILBOX_RENDERED_MAX);
-    if (t->options->render && spool_in_memory(t->spool))
+    if (t->options->render && t->account_n && spool_in_memory(t->spool) &&
+        pace_take(&pace, MAILBOX_RENDERS, MAILBOX_RENDERS_IN))
         t->options->render(head, spool_head(t->spool), row);
 }
 

@@ -21,7 +21,10 @@
 #define MAILBOX_COUNT_MAX    100000      /* mailboxes an account */
 #define MAILBOX_BATCH        1000        /* messages in one mutation or one read */
 #define MAILBOX_RENDERED_MAX 1900
-#define MAILBOX_KEYWORDS     64
+/* So many arriving messages a reactor renders in so long; the rest is left to the first reader. */
+#define MAILBOX_RENDERS    50
+#define MAILBOX_RENDERS_IN (100 * CLOCK_MS)
+#define MAILBOX_KEYWORDS   64
 
 enum mailbox_flag {
     MAILBOX_SEEN = 1,
