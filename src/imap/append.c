@@ -262,7 +262,11 @@ static void finish(struct imap_upload *u, struct imap_command *c)
     } else if (spool_end(u->spool, imap_soon()) != OUTCOME_DONE) {
         bool full = spool_no_space(u->spool);
         imap_journal_fault(u->session, "spool failed", OUTCOME_FAILED);
-        imap_reply(c, IMAP_NO, full ? "LIMIT" : "UNAVAILABLE", "%s, try again later",
+        imap_reply(c, IMAP_NO,
+            !full                       ? "UNAVAILABLE"
+            : spool_no_memory(u->spool) ? "LIMIT"
+                                        : "OVERQUOTA",
+            "%s, try again later",
             full ? "There is no room for the message now" : "The message cannot be written");
     } else {
         keep(u, c);

@@ -166,8 +166,10 @@ enum outcome mailbox_rename(struct store_txn *t, struct mailbox_rename *r)
     enum outcome o = mailbox_ensure(t, r->now, &m.account);
     if (o != OUTCOME_DONE)
         return o == OUTCOME_REFUSED ? refuse(r, MAILBOX_REFUSED_GONE) : o;
-    if (slice_eq(r->from, S("INBOX")) || slice_eq(r->to, S("INBOX")))
+    if (slice_eq(r->from, S("INBOX")))
         return refuse(r, MAILBOX_REFUSED_INBOX);
+    if (slice_eq(r->to, S("INBOX")))
+        return refuse(r, MAILBOX_REFUSED_EXISTS);
     if (!mailbox_find(store_txn_view(t), r->from) &&
         !mailbox_has_children(store_txn_view(t), r->from))
         return refuse(r, MAILBOX_REFUSED_ABSENT);

@@ -52,7 +52,7 @@ enum mailbox_refusal {
     MAILBOX_REFUSED_NOT,
     MAILBOX_REFUSED_ABSENT,  /* NO [NONEXISTENT] */
     MAILBOX_REFUSED_EXISTS,  /* NO [ALREADYEXISTS] */
-    MAILBOX_REFUSED_INBOX,   /* NO [CANNOT]: INBOX cannot be deleted, nor renamed to */
+    MAILBOX_REFUSED_INBOX,   /* NO [CANNOT]: INBOX cannot be deleted, nor renamed here */
     MAILBOX_REFUSED_NAME,    /* a name would become too long, or lie below itself: NO [CANNOT] */
     MAILBOX_REFUSED_LIMIT,   /* too many mailboxes or keywords: NO [LIMIT] */
     MAILBOX_REFUSED_QUOTA,   /* NO [OVERQUOTA] */

@@ -24,7 +24,7 @@ struct spool {
     struct part active, flight;
     struct part head; /* the first 64 KiB, once there is a file */
     int fd;
-    bool writing, waiting, destroyed, no_space;
+    bool writing, waiting, destroyed, no_space, no_memory;
     const char *error;
     struct offload_job job;
     int job_error; /* errno of the write, by the job */
@@ -198,7 +198,7 @@ static void write_done(struct offload_job *job)
 
 static enum spool_state over_budget(struct spool *s)
 {
-    s->no_space = true;
+    s->no_space = s->no_memory = true;
     return fail(s, "the memory budget is used up");
 }
 
@@ -250,6 +250,11 @@ const char *spool_error(const struct spool *s)
 bool spool_no_space(const struct spool *s)
 {
     return s->no_space;
+}
+
+bool spool_no_memory(const struct spool *s)
+{
+    return s->no_memory;
 }
 
 TASK_FN

@@ -36,6 +36,8 @@ const char *spool_error(
     const struct spool *s); /* words for log; no space is told apart by spool_no_space */
 /* Neither on the disk nor in the memory budget. */
 bool spool_no_space(const struct spool *s);
+/* It was the memory budget. */
+bool spool_no_memory(const struct spool *s);
 /* Task, after the last write: waits for what is in flight. DONE or FAILED. */
 TASK_FN
 enum outcome spool_end(struct spool *s, deadline until);

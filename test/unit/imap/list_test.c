@@ -187,7 +187,7 @@ TEST(renames)
         DONE("1") DONE("2") DONE("3") L(PARENT, "x") L(PARENT, "x/y") L(LEAF " \\Subscribed",
             "x/y/b") DONE("4") "5 NO [CANNOT] " ANY "\r\n"
                                "6 NO [ALREADYEXISTS] " ANY "\r\n7 NO [NONEXISTENT] " ANY
-                               "\r\n8 NO [CANNOT] " ANY "\r\n"
+                               "\r\n8 NO [ALREADYEXISTS] " ANY "\r\n"
                                "9 NO [ALREADYEXISTS] " ANY "\r\n");
 }
 

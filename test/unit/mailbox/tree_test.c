@@ -254,7 +254,7 @@ static void refusals(void *arg)
     create(S("a/b"));
     create(S("z/b"));
     CHECK(rename_refused(S("INBOX"), S("x")) == MAILBOX_REFUSED_INBOX);
-    CHECK(rename_refused(S("a"), S("INBOX")) == MAILBOX_REFUSED_INBOX);
+    CHECK(rename_refused(S("a"), S("INBOX")) == MAILBOX_REFUSED_EXISTS);
     CHECK(rename_refused(S("nope"), S("x")) == MAILBOX_REFUSED_ABSENT);
     CHECK(rename_refused(S("a"), S("Sent")) == MAILBOX_REFUSED_EXISTS);
     CHECK(rename_refused(S("a"), S("a")) == MAILBOX_REFUSED_EXISTS);

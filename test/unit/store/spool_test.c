@@ -99,6 +99,7 @@ static void memory_body(struct harness *h)
     assert_int_equal(spool_write(s, slice(piece, sizeof piece)), SPOOL_FAILED);
     assert_true(spool_error(s)[0] != 0);
     assert_true(spool_no_space(s));
+    assert_true(spool_no_memory(s));
     spool_destroy(s);
     budget_set(0);
     assert_int_equal(budget_used(), 0);
@@ -120,6 +121,7 @@ static void space_body(struct harness *h)
     assert_int_equal(spool_end(s, DEADLINE_NEVER), OUTCOME_FAILED);
     setrlimit(RLIMIT_FSIZE, &old);
     assert_true(spool_no_space(s));
+    assert_false(spool_no_memory(s));
     assert_int_equal(spool_state(s), SPOOL_FAILED);
     assert_int_equal(ready_calls, 1);
     assert_int_equal(spool_write(s, S("x")), SPOOL_FAILED);
