@@ -1,12 +1,25 @@
 #include "directory/scan.h"
 #include "directory/walk.h"
+#include "message/address.h"
 #include <stdio.h>
 #include <stdlib.h>
+
+/* The targets, each once, in two spellings. */
+struct targets {
+    size_t n;
+    struct spelling {
+        size_t bytes;
+        struct slice list[DIRECTORY_TARGETS_MAX];
+        char text[DIRECTORY_TARGETS_BYTES];
+    } canonical, written; /* written: the local part as it was given */
+    struct slice chosen[DIRECTORY_TARGETS_MAX];
+    char packed[DIRECTORY_ROW_ALIAS];
+};
 
 struct alias_add {
     struct directory_change change;
     const struct directory_text *address;
-    struct slice row; /* packed targets */
+    struct targets *targets;
 };
 
 /* "a@x -> b@x -> a@x" of the walk at hand. */
@@ -39,10 +52,10 @@ static enum directory_result check_ways(
         case DIRECTORY_WALK_DANGLING:
             if (w.depth > 1)
                 break;
-            directory_why(why,
-                SLICE_FMT " does not exist here; forwarding to other servers is not possible yet",
-                SLICE_ARG(w.target));
+            directory_why(why, SLICE_FMT " does not exist here", SLICE_ARG(w.target));
             return DIRECTORY_BAD;
+        case DIRECTORY_WALK_ELSEWHERE:
+            break;
         case DIRECTORY_WALK_LOOP:
             why_loop(&w, why);
             return DIRECTORY_LOOP;
@@ -61,6 +74,20 @@ static enum directory_result check_ways(
     }
 }
 
+/* Our addresses are kept in their canonical form; how others spell theirs is their matter (RFC 5321
+ * §2.4). */
+static struct slice pack_row(struct store_view *v, struct targets *ts)
+{
+    struct directory_row_domain ours;
+    for (size_t i = 0; i < ts->n; i++) {
+        struct slice text = ts->canonical.list[i];
+        size_t at = slice_rfind(text, '@');
+        enum directory_result r = directory_get_domain(v, slice_from(text, at + 1), &ours, NULL);
+        ts->chosen[i] = r == DIRECTORY_ABSENT ? ts->written.list[i] : text;
+    }
+    return slice(ts->packed, directory_row_pack_alias(ts->chosen, ts->n, ts->packed));
+}
+
 static enum outcome alias_add_fn(struct store_txn *t, void *arg)
 {
     struct alias_add *a = arg;
@@ -73,25 +100,50 @@ static enum outcome alias_add_fn(struct store_txn *t, void *arg)
     directory_put_domain(t, directory_text_domain(a->address), &domain);
     directory_row_key_address(
         &key, directory_text_local(a->address), directory_text_domain(a->address));
-    store_put(t, directory_row_key_slice(&key), a->row);
+    store_put(t, directory_row_key_slice(&key), pack_row(store_txn_view(t), a->targets));
     a->change.result = check_ways(store_txn_view(t), a->address, a->change.why);
     return a->change.result == DIRECTORY_OK ? OUTCOME_DONE : OUTCOME_REFUSED;
 }
 
-/* The canonical targets, each once. */
-struct targets {
-    size_t n, bytes;
-    struct slice list[DIRECTORY_TARGETS_MAX];
-    char text[DIRECTORY_TARGETS_BYTES];
-    char packed[DIRECTORY_ROW_ALIAS];
-};
-
 static bool known(const struct targets *ts, struct slice target)
 {
     for (size_t i = 0; i < ts->n; i++)
-        if (slice_eq(ts->list[i], target))
+        if (slice_eq(ts->canonical.list[i], target))
             return true;
     return false;
+}
+
+static bool keep(struct spelling *s, size_t i, struct slice text)
+{
+    if (text.n > sizeof s->text - s->bytes)
+        return false;
+    memcpy(s->text + s->bytes, text.p, text.n);
+    s->list[i] = slice(s->text + s->bytes, text.n);
+    s->bytes += text.n;
+    return true;
+}
+
+/* local@domain, with the local part unquoted as it was written. */
+static struct slice as_written(
+    struct slice target, const struct directory_text *canonical, struct buffer *to)
+{
+    struct address_spec spec;
+    bool ok = address_parse(target, true, &spec) && address_unquote(&spec, to) &&
+              buffer_add_char(to, '@') && buffer_add(to, directory_text_domain(canonical));
+    return ok ? buffer_slice(to) : directory_text_all(canonical);
+}
+
+static bool add_target(
+    struct targets *ts, struct slice target, const struct directory_text *canonical)
+{
+    char room[ADDRESS_MAX];
+    struct buffer written = {.p = room, .cap = sizeof room, .max = sizeof room};
+    if (ts->n == DIRECTORY_TARGETS_MAX ||
+        !keep(&ts->canonical, ts->n, directory_text_all(canonical)) ||
+        !keep(&ts->written, ts->n, as_written(target, canonical, &written)))
+        return false;
+    ts->n++;
+    return true;
 }
 
 static enum directory_result collect(
@@ -104,17 +156,11 @@ static enum directory_result collect(
                 SLICE_ARG(slice_sub(targets[i], 0, 150)));
             return DIRECTORY_BAD;
         }
-        struct slice target = directory_text_all(&text);
-        if (known(ts, target))
-            continue;
-        if (ts->n == DIRECTORY_TARGETS_MAX || target.n > DIRECTORY_TARGETS_BYTES - ts->bytes) {
+        if (!known(ts, directory_text_all(&text)) && !add_target(ts, targets[i], &text)) {
             directory_why(why, "an alias has at most %d targets and %d bytes of them",
                 DIRECTORY_TARGETS_MAX, DIRECTORY_TARGETS_BYTES);
             return DIRECTORY_BAD;
         }
-        memcpy(ts->text + ts->bytes, target.p, target.n);
-        ts->list[ts->n++] = slice(ts->text + ts->bytes, target.n);
-        ts->bytes += target.n;
     }
     if (ts->n)
         return DIRECTORY_OK;
@@ -143,12 +189,11 @@ enum directory_result directory_alias_add(struct directory *d, struct slice addr
         directory_why(why, "out of memory");
         return DIRECTORY_BUSY;
     }
-    ts->n = ts->bytes = 0;
+    ts->n = ts->canonical.bytes = ts->written.bytes = 0;
     enum directory_result result = collect(ts, targets, n, why);
-    if (result == DIRECTORY_OK) {
-        a.row = slice(ts->packed, directory_row_pack_alias(ts->list, ts->n, ts->packed));
+    a.targets = ts;
+    if (result == DIRECTORY_OK)
         result = directory_mutate(d, alias_add_fn, &a.change, until);
-    }
     free(ts);
     return result;
 }

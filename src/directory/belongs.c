@@ -16,9 +16,8 @@ static bool names_account(struct store_view *v, struct directory_row_targets tar
     struct slice target;
     while (directory_row_target_next(&targets, &target)) {
         struct directory_found found;
-        size_t at = slice_rfind(target, '@');
-        directory_walk_lookup(
-            v, slice_sub(target, 0, at), slice_from(target, at + 1), false, &found);
+        char room[DIRECTORY_LOCAL_MAX];
+        directory_walk_target(v, target, false, room, &found);
         if (found.how <= DIRECTORY_FOUND_TAG && !found.row.alias && found.row.account == id)
             return true;
     }

@@ -292,6 +292,18 @@ bool directory_canonical(struct slice address, char canonical[DIRECTORY_ADDRESS_
            is_address;
 }
 
+/* Another hash than that of salts, so that no name can have a key's bytes as its salt. */
+void directory_key(const struct directory *d, const char *label, uint8_t key[32])
+{
+    uint8_t mac[EVP_MAX_MD_SIZE];
+    unsigned n = sizeof mac;
+    if (!HMAC(EVP_sha512(), d->secret, sizeof d->secret, (const unsigned char *)label,
+            strlen(label), mac, &n))
+        abort();
+    memcpy(key, mac, 32);
+    OPENSSL_cleanse(mac, sizeof mac);
+}
+
 void directory_salt(const struct directory *d, struct slice name, uint8_t salt[16])
 {
     char canonical[DIRECTORY_ADDRESS_MAX + 1];

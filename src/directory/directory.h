@@ -23,7 +23,9 @@
 #define DIRECTORY_TARGETS_BYTES  60000 /* their canonical texts together */
 #define DIRECTORY_DEPTH_MAX      10    /* aliases behind aliases */
 #define DIRECTORY_RECIPIENTS_MAX 1000  /* accounts that one address may reach */
-#define DIRECTORY_PASSWORD_MAX   256   /* bytes of a PHC or crypt(3) string */
+#define DIRECTORY_REMOTE_MAX     1000  /* addresses elsewhere that one may reach */
+#define DIRECTORY_REMOTE_BYTES   ((size_t)DIRECTORY_REMOTE_MAX * (2 + DIRECTORY_ADDRESS_MAX))
+#define DIRECTORY_PASSWORD_MAX   256 /* bytes of a PHC or crypt(3) string */
 #define DIRECTORY_WHY            256
 
 struct directory;
@@ -57,6 +59,9 @@ void directory_close(struct directory *d);
 const uint8_t *directory_server_id(const struct directory *d);
 /* The canonical text of an address, whether it exists here or not; false: it is none. Pure. */
 bool directory_canonical(struct slice address, char canonical[DIRECTORY_ADDRESS_MAX + 1]);
+/* A key of this store for one purpose, the same for its life: it tells nothing of the secret, of
+ * salts or of the key with another label. */
+void directory_key(const struct directory *d, const char *label, uint8_t key[32]);
 /* What a login name that does not exist gets as its SCRAM salt: HMAC of the store's secret and its
  * canonical text, the same at each try and for each spelling, as the salt of an account is. */
 void directory_salt(const struct directory *d, struct slice name, uint8_t salt[16]);
@@ -170,7 +175,8 @@ struct directory_alias {
 };
 
 /* Targets are addresses that exist here: accounts (with or without a tag), aliases, or anything
- * that a catch-all takes. Equal ones are folded. */
+ * that a catch-all takes; or any in domains that are not ours, whose local parts keep their
+ * spelling. Equal ones are folded. Whose domain it is is asked again at each resolving. */
 TASK_FN
 enum directory_result directory_alias_add(struct directory *d, struct slice address,
     const struct slice *targets, size_t n, char why[DIRECTORY_WHY], deadline until);
@@ -188,7 +194,7 @@ enum directory_resolved {
     DIRECTORY_RESOLVE_OK,
     DIRECTORY_RESOLVE_UNKNOWN,  /* the domain is ours, nobody is there: 550 5.1.1 */
     DIRECTORY_RESOLVE_NOT_OURS, /* 550 5.7.1, unless it may be relayed */
-    DIRECTORY_RESOLVE_TOO_MANY, /* more accounts than `room` or the limits; aliases too deep */
+    DIRECTORY_RESOLVE_TOO_MANY, /* more than `room`, `remote_room` or the limits; too deep */
     DIRECTORY_RESOLVE_BUSY,     /* 451 4.3.0 */
 };
 
@@ -202,8 +208,14 @@ struct directory_resolution {
     struct directory_recipient *recipients; /* in: the caller's memory */
     size_t room;                            /* in: at most DIRECTORY_RECIPIENTS_MAX are filled */
     size_t n;                               /* out: distinct accounts, in order of the targets */
-    bool postmaster;                        /* out: <postmaster>: never over quota, never refused */
-    bool catch_all;                         /* out: nobody but the catch-all took it */
+    char *remote;        /* in: the caller's memory for addresses elsewhere, in no row twice */
+    size_t remote_room;  /* in: at most DIRECTORY_REMOTE_BYTES are filled */
+    size_t remote_bytes; /* out: for directory_remote_next */
+    size_t remote_n;     /* out: how many */
+    char via[DIRECTORY_ADDRESS_MAX +
+             1];                       /* out: the alias that led elsewhere; "@domain": catch-all */
+    bool postmaster;                   /* out: <postmaster>: never over quota, never refused */
+    bool catch_all;                    /* out: nobody but the catch-all took it */
     char tag[DIRECTORY_LOCAL_MAX + 1]; /* out: what stood behind '+'; empty when it was not used */
 };
 
@@ -214,6 +226,9 @@ struct directory_resolution {
 TASK_FN
 enum directory_resolved directory_resolve(struct directory *d, struct slice local,
     struct slice domain, struct directory_resolution *resolution, deadline until);
+/* Takes the next address elsewhere off `rest`, which is the resolution's remote_bytes at first;
+ * false at the end. Local part unquoted and as the administrator wrote it; canonical domain. */
+bool directory_remote_next(struct slice *rest, struct slice *address);
 /* May this account send as this address? Its own, its +tags, each alias whose direct targets
  * include it; a catch-all gives no right. *belongs is set on OK only (or BUSY). */
 TASK_FN

@@ -1,5 +1,6 @@
 #include "directory/walk.h"
 #include "message/address.h"
+#include <stdio.h>
 
 static const char postmaster_local[] = "postmaster";
 
@@ -36,6 +37,38 @@ static bool add_account(struct resolve *r, struct store_view *v, uint64_t id)
     return true;
 }
 
+bool directory_remote_next(struct slice *rest, struct slice *address)
+{
+    if (rest->n < 2)
+        return false;
+    *address = slice_sub(*rest, 2, unpack_u16(rest->p));
+    *rest = slice_from(*rest, 2 + address->n);
+    return true;
+}
+
+/* Adds an address elsewhere once; false ends the walk. */
+static bool add_remote(struct resolve *r, const struct directory_walk *w)
+{
+    struct directory_resolution *out = r->out;
+    struct slice rest = slice(out->remote, out->remote_bytes), known;
+    while (directory_remote_next(&rest, &known))
+        if (slice_eq(known, w->target))
+            return true;
+    if (out->remote_n == DIRECTORY_REMOTE_MAX ||
+        out->remote_room - out->remote_bytes < 2 + w->target.n) {
+        r->resolved = DIRECTORY_RESOLVE_TOO_MANY;
+        return false;
+    }
+    pack_u16(out->remote + out->remote_bytes, (uint16_t)w->target.n);
+    memcpy(out->remote + out->remote_bytes + 2, w->target.p, w->target.n);
+    out->remote_bytes += 2 + w->target.n;
+    if (out->remote_n++ == 0)
+        snprintf(out->via, sizeof out->via, SLICE_FMT "@" SLICE_FMT, SLICE_ARG(w->level[0].local),
+            SLICE_ARG(w->level[0].domain));
+    r->resolved = DIRECTORY_RESOLVE_OK;
+    return true;
+}
+
 static void expand(struct resolve *r, struct store_view *v, const struct directory_found *found)
 {
     struct directory_walk walk;
@@ -44,6 +77,10 @@ static void expand(struct resolve *r, struct store_view *v, const struct directo
         switch (directory_walk_next(&walk)) {
         case DIRECTORY_WALK_ACCOUNT:
             if (!add_account(r, v, walk.account))
+                return;
+            break;
+        case DIRECTORY_WALK_ELSEWHERE:
+            if (!add_remote(r, &walk))
                 return;
             break;
         case DIRECTORY_WALK_DANGLING:
@@ -129,6 +166,13 @@ static void take_postmaster(struct resolve *r, struct store_view *v, struct slic
         r->resolved = DIRECTORY_RESOLVE_UNKNOWN;
 }
 
+static void clear(struct directory_resolution *out)
+{
+    out->n = out->remote_n = out->remote_bytes = 0;
+    out->via[0] = out->tag[0] = '\0';
+    out->catch_all = false;
+}
+
 static void resolve_fn(struct store_view *v, void *arg)
 {
     struct resolve *r = arg;
@@ -136,9 +180,7 @@ static void resolve_fn(struct store_view *v, void *arg)
     struct directory_found found;
     bool postmaster = !r->address;
     r->result = DIRECTORY_OK;
-    out->n = 0;
-    out->catch_all = false;
-    out->tag[0] = '\0';
+    clear(out);
     if (r->address) {
         struct slice local = directory_text_local(r->address);
         postmaster = slice_eq(local, slice_str(postmaster_local));
@@ -157,7 +199,7 @@ enum directory_resolved directory_resolve(struct directory *d, struct slice loca
 {
     struct directory_text address;
     struct resolve r = {.directory = d, .out = resolution, .address = &address};
-    resolution->n = 0;
+    clear(resolution);
     resolution->postmaster = false;
     if (domain.n == 0) {
         if (!slice_eq_nocase(local, slice_str(postmaster_local)))
@@ -180,6 +222,6 @@ enum directory_resolved directory_resolve(struct directory *d, struct slice loca
     if (directory_read(d, resolve_fn, &r, &r.result, until) != DIRECTORY_OK)
         return DIRECTORY_RESOLVE_BUSY;
     if (r.resolved != DIRECTORY_RESOLVE_OK)
-        resolution->n = 0;
+        resolution->n = resolution->remote_n = resolution->remote_bytes = 0;
     return r.resolved;
 }

@@ -82,6 +82,7 @@ static void check_alias(
     for (;;) {
         switch (directory_walk_next(&w)) {
         case DIRECTORY_WALK_ACCOUNT:
+        case DIRECTORY_WALK_ELSEWHERE:
         case DIRECTORY_WALK_DANGLING: /* an administrator removed it: resolve passes over it */
             break;
         case DIRECTORY_WALK_LOOP:

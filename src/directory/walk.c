@@ -1,4 +1,5 @@
 #include "directory/walk.h"
+#include "message/address.h"
 
 bool directory_walk_untag(struct slice local, struct slice *base, struct slice *tag)
 {
@@ -48,9 +49,32 @@ void directory_walk_lookup(struct store_view *v, struct slice local, struct slic
         try_row(v, S(""), DIRECTORY_FOUND_CATCH_ALL, found);
 }
 
+/* Texts elsewhere are kept as they were written. */
+static bool is_folded(struct slice local)
+{
+    for (size_t i = 0; i < local.n; i++)
+        if ((unsigned char)local.p[i] >= 0x80 || ascii_lower(local.p[i]) != local.p[i])
+            return false;
+    return true;
+}
+
+void directory_walk_target(struct store_view *v, struct slice target, bool catch_all,
+    char room[DIRECTORY_LOCAL_MAX], struct directory_found *found)
+{
+    size_t at = slice_rfind(target, '@');
+    struct slice local = slice_sub(target, 0, at);
+    struct buffer folded = {.p = room, .cap = DIRECTORY_LOCAL_MAX, .max = DIRECTORY_LOCAL_MAX};
+    if (!is_folded(local) && address_canonical_local(local, &folded))
+        local = buffer_slice(&folded);
+    directory_walk_lookup(v, local, slice_from(target, at + 1), catch_all, found);
+}
+
 static void push(struct directory_walk *w, const struct directory_found *found)
 {
-    w->level[w->depth].local = found->local;
+    struct slice local = slice_sub(found->local, 0, DIRECTORY_LOCAL_MAX);
+    if (local.n)
+        memcpy(w->level[w->depth].room, local.p, local.n);
+    w->level[w->depth].local = slice(w->level[w->depth].room, local.n);
     w->level[w->depth].domain = found->domain;
     w->level[w->depth].rest = found->row.targets;
     w->depth++;
@@ -59,7 +83,8 @@ static void push(struct directory_walk *w, const struct directory_found *found)
 void directory_walk_start(
     struct directory_walk *w, struct store_view *v, const struct directory_found *found)
 {
-    *w = (struct directory_walk){.view = v};
+    w->view = v;
+    w->depth = w->lookups = 0;
     push(w, found);
 }
 
@@ -76,19 +101,19 @@ enum directory_walk_event directory_walk_next(struct directory_walk *w)
 {
     while (w->depth > 0) {
         struct directory_found found;
-        size_t at;
+        char room[DIRECTORY_LOCAL_MAX];
         if (!directory_row_target_next(&w->level[w->depth - 1].rest, &w->target)) {
             w->depth--;
             continue;
         }
         if (++w->lookups > DIRECTORY_WALK_LOOKUPS)
             return DIRECTORY_WALK_MANY;
-        at = slice_rfind(w->target, '@');
-        directory_walk_lookup(
-            w->view, slice_sub(w->target, 0, at), slice_from(w->target, at + 1), true, &found);
+        directory_walk_target(w->view, w->target, true, room, &found);
         if (found.how == DIRECTORY_FOUND_BROKEN)
             return DIRECTORY_WALK_BROKEN;
-        if (found.how == DIRECTORY_FOUND_NOBODY || found.how == DIRECTORY_FOUND_NOT_OURS)
+        if (found.how == DIRECTORY_FOUND_NOT_OURS)
+            return DIRECTORY_WALK_ELSEWHERE;
+        if (found.how == DIRECTORY_FOUND_NOBODY)
             return DIRECTORY_WALK_DANGLING;
         if (!found.row.alias) {
             w->account = found.row.account;

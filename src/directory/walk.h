@@ -25,16 +25,21 @@ struct directory_found {
 /* Exact address, then without +tag, then (if asked for) the catch-all. */
 void directory_walk_lookup(struct store_view *v, struct slice local, struct slice domain,
     bool catch_all, struct directory_found *found);
+/* The same for the target of an alias, whose local part may not be canonical: `room` holds it
+ * then, and found->local and tag may point there. */
+void directory_walk_target(struct store_view *v, struct slice target, bool catch_all,
+    char room[DIRECTORY_LOCAL_MAX], struct directory_found *found);
 /* The local part before the first '+' that does not stand at its beginning; false without one. */
 bool directory_walk_untag(struct slice local, struct slice *base, struct slice *tag);
 
 enum directory_walk_event {
-    DIRECTORY_WALK_ACCOUNT,  /* `account` takes it */
-    DIRECTORY_WALK_DANGLING, /* `target` is nobody here; going on is fine */
-    DIRECTORY_WALK_LOOP,     /* `target` leads back to an alias we are in; going on is fine */
-    DIRECTORY_WALK_DEEP,     /* more than DIRECTORY_DEPTH_MAX aliases; going on is fine */
-    DIRECTORY_WALK_MANY,     /* too many targets; the end */
-    DIRECTORY_WALK_BROKEN,   /* the end */
+    DIRECTORY_WALK_ACCOUNT,   /* `account` takes it */
+    DIRECTORY_WALK_DANGLING,  /* `target` is nobody here; going on is fine */
+    DIRECTORY_WALK_ELSEWHERE, /* `target` is in a domain that is not ours; going on is fine */
+    DIRECTORY_WALK_LOOP,      /* `target` leads back to an alias we are in; going on is fine */
+    DIRECTORY_WALK_DEEP,      /* more than DIRECTORY_DEPTH_MAX aliases; going on is fine */
+    DIRECTORY_WALK_MANY,      /* too many targets; the end */
+    DIRECTORY_WALK_BROKEN,    /* the end */
     DIRECTORY_WALK_END,
 };
 
@@ -44,8 +49,9 @@ struct directory_walk {
     struct {
         struct slice local, domain; /* of the alias */
         struct directory_row_targets rest;
+        char room[DIRECTORY_LOCAL_MAX];
     } level[DIRECTORY_DEPTH_MAX];
-    struct slice target; /* the target of the last event, canonical */
+    struct slice target; /* the target of the last event, as it is in the row */
     uint64_t account;
 };
 

@@ -1,6 +1,8 @@
 #include "house.h"
 
 static struct directory_recipient recipients[DIRECTORY_RECIPIENTS_MAX];
+static char remote[DIRECTORY_REMOTE_BYTES];
+static size_t remote_room = sizeof remote;
 static struct directory_resolution got;
 
 static enum directory_resolved resolve_room(
@@ -9,6 +11,8 @@ static enum directory_resolved resolve_room(
     memset(&got, 0x55, sizeof got);
     got.recipients = recipients;
     got.room = room;
+    got.remote = remote;
+    got.remote_room = remote_room;
     return directory_resolve(d, text(local), text(domain), &got, DEADLINE_NEVER);
 }
 
@@ -21,6 +25,19 @@ static enum directory_resolved resolve(struct directory *d, const char *local, c
 static bool one(uint64_t account)
 {
     return got.n == 1 && got.recipients[0].account == account;
+}
+
+/* Exactly these addresses elsewhere, divided by blanks. */
+static bool elsewhere(const char *wanted)
+{
+    struct slice rest = slice(got.remote, got.remote_bytes), address;
+    char all[1000] = "";
+    size_t n = 0;
+    while (directory_remote_next(&rest, &address)) {
+        append(all, n++ ? S(" ") : S(""));
+        append(all, address);
+    }
+    return n == got.remote_n && rest.n == 0 && strcmp(all, wanted) == 0;
 }
 
 static void order(struct directory *d)
@@ -87,6 +104,91 @@ static void late_loop(struct directory *d)
         directory_account_remove(d, S("x@example.org"), NULL, why, DEADLINE_NEVER) == DIRECTORY_OK);
     CHECK(resolve(d, "who", "example.org") == DIRECTORY_RESOLVE_OK && one(ann));
     CHECK(verify(d) == 1 && strstr(why, "circle"));
+}
+
+static void forwarding(struct directory *d)
+{
+    struct slice mixed[] = {S("ann@example.org"), S("Joe.Doe@Away.Test"), S("inner@example.org"),
+        S("\"a b\"@b\u00fccher.test")};
+    CHECK(domain_add(d, "example.org") == DIRECTORY_OK);
+    uint64_t ann = account_add(d, "ann@example.org");
+    CHECK(alias_add(d, "inner@example.org", "Joe.Doe@away.test") == DIRECTORY_OK);
+    CHECK(directory_alias_add(d, S("out@example.org"), mixed, 4, why, DEADLINE_NEVER) ==
+          DIRECTORY_OK);
+    CHECK(resolve(d, "out", "example.org") == DIRECTORY_RESOLVE_OK && one(ann));
+    CHECK(elsewhere("Joe.Doe@away.test a b@xn--bcher-kva.test"));
+    CHECK(strcmp(got.via, "out@example.org") == 0);
+    CHECK(resolve(d, "Out+x", "EXAMPLE.org") == DIRECTORY_RESOLVE_OK && one(ann));
+    CHECK(strcmp(got.via, "out@example.org") == 0 && got.remote_n == 2);
+    CHECK(resolve(d, "inner", "example.org") == DIRECTORY_RESOLVE_OK && got.n == 0);
+    CHECK(elsewhere("Joe.Doe@away.test"));
+    CHECK(resolve(d, "ann", "example.org") == DIRECTORY_RESOLVE_OK && one(ann) && elsewhere(""));
+    CHECK(got.via[0] == '\0');
+    CHECK(resolve(d, "joe", "away.test") == DIRECTORY_RESOLVE_NOT_OURS);
+    CHECK(alias_add(d, "@example.org", "all@away.test") == DIRECTORY_OK);
+    CHECK(resolve(d, "who+x", "example.org") == DIRECTORY_RESOLVE_OK && elsewhere("all@away.test"));
+    CHECK(got.catch_all && strcmp(got.via, "@example.org") == 0);
+    CHECK(resolve(d, "postmaster", "example.org") == DIRECTORY_RESOLVE_OK && one(ann));
+    CHECK(alias_add(d, "postmaster@example.org", "admin@away.test") == DIRECTORY_OK);
+    CHECK(resolve(d, "postmaster", "example.org") == DIRECTORY_RESOLVE_OK && got.postmaster);
+    CHECK(got.n == 0 && elsewhere("admin@away.test"));
+    /* Somebody may not send as what leads elsewhere only. */
+    bool belongs = true;
+    CHECK(directory_belongs(d, ann, S("inner@example.org"), &belongs, DEADLINE_NEVER) ==
+          DIRECTORY_OK);
+    CHECK(!belongs && verify(d) == 0);
+}
+
+/* Whose domain it is shows at each resolving. */
+static void a_domain_comes_and_goes(struct directory *d)
+{
+    CHECK(domain_add(d, "example.org") == DIRECTORY_OK);
+    CHECK(alias_add(d, "out@example.org", "Joe@Away.Test") == DIRECTORY_OK);
+    CHECK(resolve(d, "out", "example.org") == DIRECTORY_RESOLVE_OK && elsewhere("Joe@away.test"));
+    CHECK(domain_add(d, "away.test") == DIRECTORY_OK);
+    CHECK(resolve(d, "out", "example.org") == DIRECTORY_RESOLVE_UNKNOWN && elsewhere(""));
+    uint64_t joe = account_add(d, "joe@away.test");
+    CHECK(resolve(d, "out", "example.org") == DIRECTORY_RESOLVE_OK && one(joe) && elsewhere(""));
+    bool belongs = false;
+    CHECK(
+        directory_belongs(d, joe, S("out@example.org"), &belongs, DEADLINE_NEVER) == DIRECTORY_OK);
+    CHECK(belongs && verify(d) == 0);
+    CHECK(
+        directory_account_remove(d, S("joe@away.test"), NULL, why, DEADLINE_NEVER) == DIRECTORY_OK);
+    /* A circle over a spelling that is not canonical is one. */
+    CHECK(alias_add(d, "joe@away.test", "out@example.org") == DIRECTORY_LOOP);
+    CHECK(directory_domain_remove(d, S("away.test"), why, DEADLINE_NEVER) == DIRECTORY_OK);
+    CHECK(resolve(d, "out", "example.org") == DIRECTORY_RESOLVE_OK && elsewhere("Joe@away.test"));
+}
+
+static void forwarding_wide(struct directory *d)
+{
+    static char names[DIRECTORY_REMOTE_MAX][32];
+    static struct slice targets[DIRECTORY_REMOTE_MAX];
+    size_t bytes = 0;
+    CHECK(domain_add(d, "example.org") == DIRECTORY_OK);
+    for (size_t i = 0; i < DIRECTORY_REMOTE_MAX; i++) {
+        snprintf(names[i], sizeof names[i], "u%zu@away.test", i);
+        targets[i] = slice_str(names[i]);
+        bytes += 2 + targets[i].n;
+    }
+    CHECK(directory_alias_add(d, S("all@example.org"), targets, DIRECTORY_REMOTE_MAX, why,
+              DEADLINE_NEVER) == DIRECTORY_OK);
+    CHECK(resolve(d, "all", "example.org") == DIRECTORY_RESOLVE_OK && got.remote_n == 1000);
+    CHECK(got.remote_bytes == bytes);
+    remote_room = bytes;
+    CHECK(resolve(d, "all", "example.org") == DIRECTORY_RESOLVE_OK);
+    remote_room = bytes - 1;
+    CHECK(resolve(d, "all", "example.org") == DIRECTORY_RESOLVE_TOO_MANY && elsewhere(""));
+    remote_room = sizeof remote;
+    struct slice two[] = {S("all@example.org"), S("u7@away.test")};
+    CHECK(
+        directory_alias_add(d, S("same@example.org"), two, 2, why, DEADLINE_NEVER) == DIRECTORY_OK);
+    CHECK(resolve(d, "same", "example.org") == DIRECTORY_RESOLVE_OK && got.remote_n == 1000);
+    two[1] = S("one@more.test");
+    CHECK(
+        directory_alias_add(d, S("more@example.org"), two, 2, why, DEADLINE_NEVER) == DIRECTORY_OK);
+    CHECK(resolve(d, "more", "example.org") == DIRECTORY_RESOLVE_TOO_MANY);
 }
 
 /* A chain that grew at its upper end. */
@@ -209,6 +311,9 @@ static void belongs(struct directory *d)
 HOUSE_TEST(order)
 HOUSE_TEST(aliases)
 HOUSE_TEST(late_loop)
+HOUSE_TEST(forwarding)
+HOUSE_TEST(a_domain_comes_and_goes)
+HOUSE_TEST(forwarding_wide)
 HOUSE_TEST(too_deep)
 HOUSE_TEST(wide)
 HOUSE_TEST(postmaster)
@@ -225,6 +330,9 @@ int main(void)
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_aliases),
         cmocka_unit_test(test_late_loop),
+        cmocka_unit_test(test_forwarding),
+        cmocka_unit_test(test_a_domain_comes_and_goes),
+        cmocka_unit_test(test_forwarding_wide),
         cmocka_unit_test(test_too_deep),
         cmocka_unit_test(test_wide),
         cmocka_unit_test(test_postmaster),
