@@ -44,9 +44,13 @@ struct enqueue {
 static enum outcome enqueue_fn(struct store_txn *t, void *arg)
 {
     const struct enqueue *e = arg;
-    e->queue->message.blob = e->blob->id;
-    e->queue->message.size = e->blob->size;
-    return queue_put(t, e->queue) == OUTCOME_DONE ? OUTCOME_DONE : OUTCOME_FAILED;
+    for (struct queue_new *q = e->queue; q; q = q->next) {
+        q->message.blob = e->blob->id;
+        q->message.size = e->blob->size;
+        if (queue_put(t, q) != OUTCOME_DONE)
+            return OUTCOME_FAILED;
+    }
+    return OUTCOME_DONE;
 }
 
 /* What a delivery needs for each recipient while the store has it; the queue has a place too. */

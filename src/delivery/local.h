@@ -28,8 +28,8 @@ struct delivery_message {
     struct spool *body;      /* complete */
     int64_t now;             /* wall, us: becomes INTERNALDATE */
     struct slice rendered;   /* for mailbox_append; may be empty */
-    struct queue_new *queue; /* recipients elsewhere, in the same intent; NULL: none. Blob and size
-                                are set here */
+    struct queue_new *queue; /* recipients elsewhere, in the same intent, linked by next; NULL:
+                                none. Blob and size are set here */
     /* out */
     store_blob_id blob;
     uint64_t size;

@@ -5,8 +5,9 @@
 
 #define DELIVERY_PIECE ((size_t)64 * 1024)
 /* Entries with their texts, outcomes and replies. */
-#define DELIVERY_ITEM_MAX ((size_t)2 * 1024 * 1024)
-#define DELIVERY_DNS_MAX  ((size_t)512 * 1024)
+#define DELIVERY_ITEM_MAX     ((size_t)2 * 1024 * 1024)
+#define DELIVERY_DELIVERED_TO (QUEUE_ADDRESS_MAX + 32)
+#define DELIVERY_DNS_MAX      ((size_t)512 * 1024)
 
 enum reach {
     REACH_OK,    /* c->client speaks SMTP */
@@ -44,8 +45,9 @@ struct courier {
     /* the message under way */
     struct store_blob *blob;
     uint64_t at;
-    struct slice first; /* what is left of the first piece */
-    bool first_given;
+    char delivered_to[DELIVERY_DELIVERED_TO]; /* of what an alias sends on; else empty */
+    struct slice first;                       /* what is left of the first piece */
+    enum { GIVE_DELIVERED_TO, GIVE_FIRST, GIVE_REST } give;
     char piece[DELIVERY_PIECE];
 };
 

@@ -28,6 +28,17 @@ static bool read_piece(struct courier *c, struct slice *piece)
     return true;
 }
 
+/* On top of what an alias sends on, so that it is known when it comes back (RFC 9228). */
+static size_t delivered_to(struct courier *c, const struct queue_item *item)
+{
+    struct slice alias = item->message.alias;
+    c->delivered_to[0] = '\0';
+    if (alias.n)
+        snprintf(c->delivered_to, sizeof c->delivered_to, "Delivered-To: " SLICE_FMT "\r\n",
+            SLICE_ARG(alias));
+    return strlen(c->delivered_to);
+}
+
 /* Opens the message and reads its first piece. */
 static bool open_message(struct courier *c, const struct queue_item *item, uint64_t *size)
 {
@@ -36,12 +47,11 @@ static bool open_message(struct courier *c, const struct queue_item *item, uint6
     if (o != OUTCOME_DONE)
         return false;
     c->at = 0;
-    c->first_given = false;
     if (!read_piece(c, &c->first))
         return false;
     size_t left_out = return_path(c->first);
     c->first = slice_from(c->first, left_out);
-    *size = store_blob_size(c->blob) - left_out;
+    *size = store_blob_size(c->blob) - left_out + delivered_to(c, item);
     return true;
 }
 
@@ -54,10 +64,10 @@ static void close_message(struct courier *c)
 static bool next_piece(void *arg, struct slice *piece, deadline until)
 {
     struct courier *c = arg;
-    if (c->first_given)
+    if (c->give == GIVE_REST)
         return read_piece(c, piece);
-    c->first_given = true;
-    *piece = c->first;
+    *piece = c->give == GIVE_FIRST ? c->first : slice_str(c->delivered_to);
+    c->give++;
     return true;
 }
 
@@ -143,7 +153,7 @@ static enum reach transact(
     struct courier *c, const struct smtp_send *m, struct smtp_send_recipient *list, size_t n)
 {
     for (;;) {
-        c->first_given = false;
+        c->give = c->delivered_to[0] ? GIVE_DELIVERED_TO : GIVE_FIRST;
         smtp_client_send(c->client, m, list, n, deadline_in(DELIVERY_MESSAGE));
         if (!unheard(c) || task_cancelled())
             return REACH_OK;

@@ -42,7 +42,8 @@ static uint64_t next_id(const struct queue_row_header *h, int64_t created)
 
 static bool over_limits(const struct queue_new *new)
 {
-    if (new->n == 0 || new->n > QUEUE_PUT_MAX || new->message.sender.n > QUEUE_ADDRESS_MAX)
+    if (new->n == 0 || new->n > QUEUE_PUT_MAX || new->message.sender.n > QUEUE_ADDRESS_MAX ||
+        new->message.alias.n > QUEUE_ADDRESS_MAX)
         return true;
     for (size_t i = 0; i < new->n; i++) {
         const struct queue_recipient *r = &new->recipients[i];

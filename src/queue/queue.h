@@ -67,6 +67,7 @@ struct queue_message {
     struct slice sender; /* envelope; empty: <> */
     struct slice envid;  /* as given, xtext; empty */
     struct slice trace;  /* the id that the client was told */
+    struct slice alias;  /* that sends it on, for Delivered-To; empty */
 };
 
 enum queue_state {
@@ -100,8 +101,9 @@ struct queue_recipient {
 struct queue_new {
     struct queue_message message; /* id is chosen inside, entries is the number of recipients */
     const struct queue_recipient *recipients;
-    size_t n;             /* 1 to QUEUE_PUT_MAX */
-    int64_t notice_after; /* s; 0: QUEUE_NOTICE_AFTER */
+    size_t n;               /* 1 to QUEUE_PUT_MAX */
+    int64_t notice_after;   /* s; 0: QUEUE_NOTICE_AFTER */
+    struct queue_new *next; /* for the caller: more of the same blob */
 };
 /* The one partition that the queue is in; q may be NULL. */
 store_partition queue_partition(const struct queue *q);

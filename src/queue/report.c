@@ -51,8 +51,16 @@ bool report_wanted(const struct settle *s, size_t i)
            s->action[i] != SETTLE_KEEP && action_of(s, i, &action);
 }
 
-/* Not more than so many an hour to one address. */
-static bool within_rate(struct queue *q, struct slice sender, int64_t now)
+/* What reports to one reader have in common: forwarded mail has a sender of its own each time. */
+static uint64_t reader_of(const struct queue_report_target *target, struct slice to)
+{
+    return target->to == QUEUE_REPORT_LOCAL
+               ? hash_slice(slice(&target->account, sizeof target->account))
+               : hash_slice(to);
+}
+
+/* Not more than so many an hour to one reader. */
+static bool within_rate(struct queue *q, uint64_t reader, int64_t now)
 {
     unsigned max =
         q->options.reporter->per_hour ? q->options.reporter->per_hour : QUEUE_REPORTS_PER_HOUR;
@@ -61,7 +69,7 @@ static bool within_rate(struct queue *q, struct slice sender, int64_t now)
     if (!q->rates)
         q->rates = calloc(RATES, sizeof *q->rates);
     if (q->rates) {
-        struct queue_rate *rate = &q->rates[hash_slice(sender) % RATES];
+        struct queue_rate *rate = &q->rates[reader % RATES];
         if (rate->hour != now / 3600)
             *rate = (struct queue_rate){.hour = now / 3600};
         ok = rate->n < max;
@@ -122,8 +130,13 @@ static size_t recipients_of(const struct settle *s, struct dsn_recipient *out)
     return n;
 }
 
+static struct slice address_of(const struct report *r, const struct settle *s)
+{
+    return r->target.address[0] ? slice_str(r->target.address) : s->item->message.sender;
+}
+
 TASK_FN
-static bool compose(const struct settle *s, struct buffer *to, deadline until)
+static bool compose(const struct settle *s, struct slice reader, struct buffer *to, deadline until)
 {
     const struct queue_message *m = &s->item->message;
     struct dsn_recipient *list = calloc(s->item->n, sizeof *list);
@@ -137,7 +150,7 @@ static bool compose(const struct settle *s, struct buffer *to, deadline until)
     snprintf(id + strlen(id), sizeof id - strlen(id), ".%llx", (unsigned long long)clock_wall());
     const struct dsn d = {
         .hostname = s->q->options.reporter->hostname,
-        .to = m->sender,
+        .to = reader,
         .id = slice_str(id),
         .now = s->now,
         .arrived = m->created,
@@ -179,8 +192,9 @@ static void fill(struct report *r, const struct settle *s, bool eight)
     r->reporter = s->q->options.reporter;
     r->now = s->now;
     r->blob.date = s->now * 1000000;
-    r->recipient = (struct queue_recipient){
-        .address = m->sender, .route = slice_str(r->target.route), .notify = QUEUE_NOTIFY_NEVER};
+    r->recipient = (struct queue_recipient){.address = address_of(r, s),
+        .route = slice_str(r->target.route),
+        .notify = QUEUE_NOTIFY_NEVER};
     r->new = (struct queue_new){
         .message = {.created = s->now,
             .flags = QUEUE_IS_REPORT | (eight ? QUEUE_8BIT : 0) | (m->flags & QUEUE_UTF8),
@@ -196,7 +210,7 @@ static bool make(const struct settle *s, struct report *r, deadline until)
     struct buffer text;
     bool eight = false;
     buffer_init(&text, DSN_MAX);
-    bool ok = compose(s, &text, until);
+    bool ok = compose(s, address_of(r, s), &text, until);
     for (size_t i = 0; i < text.n && !eight; i++)
         eight = (unsigned char)text.p[i] >= 0x80;
     r->blob.body = ok ? spool_of(s, buffer_slice(&text), until) : NULL;
@@ -241,7 +255,7 @@ bool report_make(const struct settle *s, struct report **report, deadline until)
     bool ok = r->target.to != QUEUE_REPORT_LATER;
     if (ok && r->target.to == QUEUE_REPORT_NOWHERE) {
         drop(s, "there is no such sender");
-    } else if (ok && !within_rate(s->q, sender, s->now)) {
+    } else if (ok && !within_rate(s->q, reader_of(&r->target, address_of(r, s)), s->now)) {
         drop(s, "too many reports to this sender");
     } else if (ok && (ok = make(s, r, until))) {
         metric_add(&made, 1);

@@ -14,7 +14,8 @@ struct queue_report_target {
     store_partition partition; /* LOCAL */
     uint64_t account;
     uint32_t mailbox;
-    char route[QUEUE_REPORT_ROUTE]; /* REMOTE */
+    char route[QUEUE_REPORT_ROUTE];      /* REMOTE */
+    char address[QUEUE_ADDRESS_MAX + 1]; /* who gets it, when that is not the sender; else empty */
 };
 
 struct queue_reporter {

@@ -219,6 +219,8 @@ size_t queue_row_pack_message(const struct queue_message *m, char out[QUEUE_ROW_
     char *end = put_text(out + MESSAGE_FIXED, m->sender, QUEUE_ADDRESS_MAX);
     end = put_text(end, m->envid, QUEUE_ENVID_MAX);
     end = put_text(end, m->trace, QUEUE_TRACE_MAX);
+    if (m->alias.n)
+        end = put_text(end, m->alias, QUEUE_ADDRESS_MAX);
     return (size_t)(end - out);
 }
 
@@ -238,7 +240,9 @@ bool queue_row_unpack_message(struct slice row, uint64_t id, struct queue_messag
            take_time(row.p + 52, &m->deliver_by) && take_time(row.p + 60, &m->expires) &&
            take_text(&rest, QUEUE_ADDRESS_MAX, &m->sender) &&
            take_text(&rest, QUEUE_ENVID_MAX, &m->envid) &&
-           take_text(&rest, QUEUE_TRACE_MAX, &m->trace) && rest.n == 0;
+           take_text(&rest, QUEUE_TRACE_MAX, &m->trace) &&
+           (!rest.n || (take_text(&rest, QUEUE_ADDRESS_MAX, &m->alias) && m->alias.n)) &&
+           rest.n == 0;
 }
 
 size_t queue_row_pack_entry(const struct queue_entry *e, char out[QUEUE_ROW_ENTRY])

@@ -4,7 +4,8 @@
  *
  * header   version 1, reserved 3, entries 8, messages 8, bytes 8, entries max 8, last id 8
  * message  version 1, priority 1, reserved 2, flags 4, entries 4, blob 8, size 8, account 8,
- *          created 8, hold until 8, deliver by 8, expires 8, sender text, envid text, trace text
+ *          created 8, hold until 8, deliver by 8, expires 8, sender text, envid text, trace text,
+ *          alias text when it is not empty
  * entry    version 1, state 1, notify 1, reserved 1, attempts 4, next 8, notice 8, recipient text,
  *          route text, orcpt text, reply text, remote text
  * due, deadline  version 1
@@ -21,7 +22,7 @@
 #define QUEUE_ROW_VERSION 1
 #define QUEUE_ROW_KEY_MAX (2 + QUEUE_ROUTE_MAX + 28)
 #define QUEUE_ROW_HEADER  44
-#define QUEUE_ROW_MESSAGE (68 + 6 + QUEUE_ADDRESS_MAX + QUEUE_ENVID_MAX + QUEUE_TRACE_MAX)
+#define QUEUE_ROW_MESSAGE (68 + 8 + 2 * QUEUE_ADDRESS_MAX + QUEUE_ENVID_MAX + QUEUE_TRACE_MAX)
 #define QUEUE_ROW_ENTRY                                                                            \
     (24 + 10 + QUEUE_ADDRESS_MAX + QUEUE_ROUTE_MAX + QUEUE_ORCPT_MAX + QUEUE_REPLY_MAX +           \
         QUEUE_REMOTE_MAX)

@@ -1,4 +1,5 @@
 #include "server/outbound.h"
+#include "intake/srs.h"
 #include "mailbox/mailbox.h"
 #include "message/address.h"
 #include "queue/reporter.h"
@@ -88,11 +89,11 @@ void outbound_use(struct outbound *o, const struct delivery_rules *rules)
 
 /* ---- reports to senders ---- */
 
-static void to_account(const struct directory_recipient *r, struct queue_report_target *target)
+static void to_account(uint64_t account, struct queue_report_target *target)
 {
     target->to = QUEUE_REPORT_LOCAL;
-    target->account = r->account;
-    target->partition = mailbox_partition(r->account);
+    target->account = account;
+    target->partition = mailbox_partition(account);
     target->mailbox = MAILBOX_INBOX;
 }
 
@@ -111,19 +112,89 @@ static void elsewhere(
     buffer_finish(&canonical);
 }
 
-/* An address that stands for several is one of a group: its first account gets the report. */
+struct group {
+    struct directory_recipient recipients[DIRECTORY_RECIPIENTS_MAX];
+    char remote[DIRECTORY_REMOTE_BYTES];
+};
+
 TASK_FN
-static void resolve(struct outbound *o, struct slice local, struct slice domain,
+static enum directory_resolved look_up(struct outbound *o, struct group *g, struct slice local,
+    struct slice domain, struct directory_resolution *r, deadline until)
+{
+    *r = (struct directory_resolution){.recipients = g->recipients,
+        .room = DIRECTORY_RECIPIENTS_MAX,
+        .remote = g->remote,
+        .remote_room = sizeof g->remote};
+    return directory_resolve(o->directory, local, domain, r, until);
+}
+
+/* The first address elsewhere gets it. */
+static void to_remote(const struct outbound *o, const struct directory_resolution *r,
+    struct queue_report_target *target)
+{
+    struct slice rest = slice(r->remote, r->remote_bytes), address = S(""), local, domain;
+    struct buffer text;
+    buffer_init(&text, QUEUE_ADDRESS_MAX);
+    target->to = QUEUE_REPORT_NOWHERE;
+    if (directory_remote_next(&rest, &address) && address_split(address, &local, &domain) &&
+        address_write(address, &text) &&
+        slice_to_cstr(buffer_slice(&text), target->address, sizeof target->address))
+        elsewhere(o, domain, target);
+    buffer_finish(&text);
+}
+
+/* Of the domain; of all, when that is no longer ours. */
+TASK_FN
+static void to_postmaster(struct outbound *o, struct group *g, struct slice domain,
     struct queue_report_target *target, deadline until)
 {
-    struct directory_recipient *list = calloc(DIRECTORY_RECIPIENTS_MAX, sizeof *list);
-    struct directory_resolution r = {.recipients = list, .room = DIRECTORY_RECIPIENTS_MAX};
-    target->to = QUEUE_REPORT_LATER;
-    if (!list)
+    struct directory_resolution r;
+    enum directory_resolved found = look_up(o, g, S("postmaster"), domain, &r, until);
+    if (found == DIRECTORY_RESOLVE_NOT_OURS)
+        found = look_up(o, g, S("postmaster"), S(""), &r, until);
+    if (found == DIRECTORY_RESOLVE_BUSY)
         return;
-    switch (directory_resolve(o->directory, local, domain, &r, until)) {
+    target->to = QUEUE_REPORT_NOWHERE;
+    if (found == DIRECTORY_RESOLVE_OK && r.n)
+        to_account(g->recipients[0].account, target);
+    else if (found == DIRECTORY_RESOLVE_OK)
+        to_remote(o, &r, target);
+}
+
+/* An address that was made for mail that an alias sends on: the account it tells of, else the
+ * postmaster. */
+TASK_FN
+static void forwarded(struct outbound *o, struct group *g, struct slice local, struct slice domain,
+    struct queue_report_target *target, deadline until)
+{
+    uint8_t key[INTAKE_SRS_KEY];
+    struct directory_account account;
+    uint64_t id;
+    enum directory_result found = DIRECTORY_ABSENT;
+    directory_key(o->directory, "srs", key);
+    intake_srs_decode(key, local, domain, clock_wall() / 1000000, &id);
+    if (id)
+        found = directory_account_get(o->directory, id, &account, until);
+    if (found == DIRECTORY_BUSY)
+        return;
+    if (found == DIRECTORY_OK && !account.disabled)
+        to_account(id, target);
+    else
+        to_postmaster(o, g, domain, target, until);
+}
+
+/* An address that stands for several is one of a group: its first account gets the report. */
+TASK_FN
+static void resolve(struct outbound *o, struct group *g, struct slice local, struct slice domain,
+    struct queue_report_target *target, deadline until)
+{
+    struct directory_resolution r;
+    switch (look_up(o, g, local, domain, &r, until)) {
     case DIRECTORY_RESOLVE_OK:
-        to_account(&list[0], target);
+        if (r.n)
+            to_account(g->recipients[0].account, target);
+        else
+            to_postmaster(o, g, domain, target, until);
         break;
     case DIRECTORY_RESOLVE_NOT_OURS:
         elsewhere(o, domain, target);
@@ -135,7 +206,6 @@ static void resolve(struct outbound *o, struct slice local, struct slice domain,
     case DIRECTORY_RESOLVE_BUSY:
         break;
     }
-    free(list);
 }
 
 TASK_FN
@@ -144,12 +214,17 @@ static void find(
 {
     struct address_spec spec;
     struct buffer local;
+    struct group *g = malloc(sizeof *g);
     buffer_init(&local, QUEUE_ADDRESS_MAX);
-    if (address_parse(address, true, &spec) && address_unquote(&spec, &local))
-        resolve(arg, buffer_slice(&local), spec.domain, target, until);
-    else
+    target->to = QUEUE_REPORT_LATER;
+    if (!address_parse(address, true, &spec) || !address_unquote(&spec, &local))
         target->to = QUEUE_REPORT_NOWHERE;
+    else if (g && intake_srs_is(buffer_slice(&local)))
+        forwarded(arg, g, buffer_slice(&local), spec.domain, target, until);
+    else if (g)
+        resolve(arg, g, buffer_slice(&local), spec.domain, target, until);
     buffer_finish(&local);
+    free(g);
 }
 
 static enum outcome file_report(struct store_txn *t, void *arg,

@@ -64,6 +64,23 @@ static void a_message_comes_back(void **state)
     assert_false(queue_row_unpack_message(slice(row, n), 77, &m));
 }
 
+static void an_alias_comes_back(void **state)
+{
+    char row[QUEUE_ROW_MESSAGE];
+    struct queue_message in = message, m;
+    size_t plain = queue_row_pack_message(&in, row);
+    in.alias = slice(text, QUEUE_ADDRESS_MAX);
+    size_t n = queue_row_pack_message(&in, row);
+    assert_true(queue_row_unpack_message(slice(row, n), 77, &m));
+    assert_slice(m.alias, in.alias);
+    for (size_t i = plain + 1; i < n; i++)
+        assert_false(queue_row_unpack_message(slice(row, i), 77, &m));
+    assert_true(queue_row_unpack_message(slice(row, plain), 77, &m));
+    assert_int_equal(m.alias.n, 0);
+    row[plain] = row[plain + 1] = 0; /* none is not written */
+    assert_false(queue_row_unpack_message(slice(row, plain + 2), 77, &m));
+}
+
 static void an_entry_comes_back_and_is_cut(void **state)
 {
     char row[QUEUE_ROW_ENTRY];
@@ -152,6 +169,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_comes_back),
+        cmocka_unit_test(an_alias_comes_back),
         cmocka_unit_test(an_entry_comes_back_and_is_cut),
         cmocka_unit_test(keys_sort_and_come_apart),
         cmocka_unit_test(headers_and_routes_come_back),
