@@ -1,6 +1,7 @@
 /* What the log and the metrics tell of intake. Lines are tied by conn and, for a message, id. */
 #include "base/log.h"
 #include "base/metrics.h"
+#include "intake/forward.h"
 #include "intake/submission_private.h"
 
 METRIC(mx_accepted, METRIC_COUNTER, "barid_messages_accepted_total", "protocol=\"smtp\"",
@@ -87,6 +88,28 @@ void intake_journal_sender(
     buffer_finish(&text);
 }
 
+static void tell_forwarded(const struct intake_session *t, const struct queue_new *q)
+{
+    char id[16];
+    queue_id_text(q->message.id, id);
+    for (size_t i = 0; i < q->n; i++)
+        log_info("forwarded", conn_field(t), log_text("id", t->id), log_text("queue", id),
+            log_slice("alias", q->message.alias), log_slice("from", q->message.sender),
+            log_slice("to", q->recipients[i].address));
+}
+
+void intake_journal_forwarded(const struct intake_session *t, const struct queue_new *list)
+{
+    for (uint32_t i = 0; i < t->forward_n; i++)
+        if (t->forwards[i].loop)
+            log_warn("loop ended", conn_field(t), log_text("id", t->id),
+                log_text("alias", t->forwards[i].alias),
+                log_text("reason", "the message has been forwarded by this alias before"));
+    for (const struct queue_new *q = list; q && log_enabled(LOG_INFO); q = q->next)
+        if (q->message.alias.n)
+            tell_forwarded(t, q);
+}
+
 void intake_journal_outcome(
     const struct intake_session *t, unsigned index, const struct smtp_reply *reply)
 {
@@ -120,8 +143,7 @@ void intake_journal_message(struct intake_session *t, uint64_t size, const struc
     log_info(event, conn_field(t), log_text("id", t->id),
         log_text("peer", conn_peer(smtp_conn(t->smtp))->address),
         log_text("helo", smtp_helo(t->smtp)), account_field(t), log_text("from", t->sender),
-        log_text("to", t->recipient),
-        log_int("recipients", t->rcpt_n + (t->submitter ? t->submitter->outgoing.n : 0)),
+        log_text("to", t->recipient), log_int("recipients", t->rcpt_n + intake_elsewhere(t)),
         log_int("accounts", t->account_n), log_int("size", (int64_t)size),
         log_int("code", reply->code), log_text("status", reply->enhanced),
         log_text("reason", reply->code ? reply->text : "the store does not know"));

@@ -1,6 +1,6 @@
-#include "intake/outgoing.h"
 #include "base/utf8.h"
 #include "delivery/remote.h"
+#include "intake/submission_private.h"
 #include "message/address.h"
 #include <stdlib.h>
 
@@ -103,4 +103,24 @@ enum intake_outgoing_result intake_outgoing_add(struct intake_outgoing *o,
         r = add(o, rules, recipient, buffer_slice(&domain));
     buffer_finish(&domain);
     return r;
+}
+
+/* ---- the queue ---- */
+
+uint32_t intake_elsewhere(const struct intake_session *t)
+{
+    return t->submitter ? t->submitter->outgoing.n : 0;
+}
+
+bool intake_outgoing_queue(const struct intake_session *t, const struct intake_outgoing *o,
+    int64_t now, struct queue_new *out)
+{
+    bool eight_bit = t->scan.header_8bit || t->scan.body_8bit;
+    bool utf8 = o->utf8 || o->sender_utf8 || (t->utf8 && t->scan.header_8bit);
+    *out = (struct queue_new){.recipients = o->list, .n = o->n};
+    out->message = (struct queue_message){.created = now / 1000000,
+        .flags = (eight_bit ? QUEUE_8BIT : 0) | (utf8 ? QUEUE_UTF8 : 0),
+        .sender = o->sender,
+        .trace = slice_str(t->id)};
+    return o->n;
 }

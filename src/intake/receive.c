@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/pace.h"
 #include "delivery/local.h"
+#include "intake/forward.h"
 #include "intake/submission_private.h"
 #include <stdlib.h>
 
@@ -66,23 +67,52 @@ static void render(struct intake_session *t, struct slice head, struct buffer *r
         t->options->render(head, spool_head(t->spool), row);
 }
 
+/* The user's own recipients elsewhere, and then those of aliases. */
+static struct queue_new *outgoing(struct intake_session *t, int64_t now, struct queue_new *list)
+{
+    struct queue_new *first = NULL;
+    if (t->forward_n)
+        first = intake_forward_queue(t, now, list + 1);
+    if (!t->submitter || !intake_outgoing_queue(t, &t->submitter->outgoing, now, list))
+        return first;
+    list->message.account = t->submitter->account;
+    list->next = first;
+    return list;
+}
+
+static void enqueued(const struct intake_session *t, const struct queue_new *list)
+{
+    for (const struct queue_new *q = list; q; q = q->next)
+        queue_wake(t->options->queue, q);
+    if (t->forward_n)
+        intake_journal_forwarded(t, list);
+}
+
 TASK_FN
 static enum outcome deliver(struct intake_session *t, struct slice head, int64_t now)
 {
     struct delivery_recipient few[FEW], *list = few;
     struct delivery_message m = {.head = head, .body = t->spool, .now = now};
     struct buffer rendered;
-    struct queue_new outgoing;
-    if (t->account_n > FEW && !(list = calloc(t->account_n, sizeof *list)))
+    struct queue_new one, *queue = &one;
+    if (t->account_n > FEW)
+        list = calloc(t->account_n, sizeof *list);
+    if (t->forward_n)
+        queue = calloc(1 + (size_t)t->forward_n, sizeof *queue);
+    if (!list || !queue) {
+        free(list == few ? NULL : list);
+        free(queue == &one ? NULL : queue);
         return OUTCOME_FAILED;
+    }
     render(t, head, &rendered);
     m.rendered = buffer_slice(&rendered);
-    if (t->submitter && intake_submission_queue(t, now, &outgoing))
-        m.queue = &outgoing;
+    m.queue = outgoing(t, now, queue);
     enum outcome o = store(t, &m, list);
-    if (o == OUTCOME_DONE && m.queue)
-        queue_wake(t->options->queue, m.queue);
+    if (o == OUTCOME_DONE)
+        enqueued(t, m.queue);
     buffer_finish(&rendered);
+    if (queue != &one)
+        free(queue);
     if (list != few)
         free(list);
     return o;
@@ -104,6 +134,8 @@ static void decide(struct intake_session *t, struct smtp_reply *reply)
     if (!intake_verdict_content(&t->scan, reply))
         return;
     if (t->submitter && !intake_author_header(t, reply))
+        return;
+    if (t->forward_n && !intake_forward_judge(t, reply))
         return;
     if (t->submitter)
         intake_submission_single(t);
@@ -131,14 +163,17 @@ void intake_receive_outcome(struct smtp_session *s, unsigned index, struct smtp_
     const struct intake_session *t = intake_of(s);
     const struct intake_rcpt *r = &t->rcpts[index];
     enum quota_answer answer = QUOTA_OK;
-    bool stored = false, tried = false;
+    bool looped = r->forward && t->forwards[r->forward - 1].loop;
+    bool stored = r->forward && !looped, tried = stored;
     for (uint32_t i = 0; i < r->n; i++) {
         const struct intake_account *a = &t->accounts[t->members[r->first + i]];
         tried |= a->deliver;
         stored |= a->deliver && a->outcome == OUTCOME_DONE;
         answer = a->answer;
     }
-    if (!tried)
+    if (looped)
+        intake_verdict_loop(t->forwards[r->forward - 1].alias, reply);
+    else if (!tried)
         intake_verdict_quota(answer, reply);
     else if (!stored) /* an intent that is done leaves out only those that are gone */
         intake_verdict_stored(OUTCOME_REFUSED, t->id, reply);

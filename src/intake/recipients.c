@@ -1,7 +1,11 @@
+#include "intake/bounce.h"
+#include "intake/forward.h"
 #include "intake/submission_private.h"
 #include <stdlib.h>
 
-#define FEW 4 /* accounts of one address that are looked up without an allocation */
+/* Of one address that are looked up without an allocation: accounts, bytes of those elsewhere. */
+#define FEW       4
+#define FEW_BYTES 512
 
 /* Room for n more elements. */
 static bool grow(void **array, uint32_t *room, uint32_t n, uint32_t more, size_t size)
@@ -76,17 +80,18 @@ static void drop_accounts(struct intake_session *t, uint32_t from)
     t->account_n = from;
 }
 
-/* One RCPT is one recipient: it is refused when none of its accounts takes the message. */
+/* One RCPT is one recipient: it is refused when none of its accounts takes the message and nobody
+ * elsewhere does. forward: as in intake_rcpt. */
 TASK_FN
-static bool add_members(
-    struct intake_session *t, const struct directory_resolution *r, struct smtp_reply *reply)
+static bool add_members(struct intake_session *t, const struct directory_resolution *r,
+    uint32_t forward, struct smtp_reply *reply)
 {
     uint32_t before = t->account_n, n = (uint32_t)r->n;
     if (!grow((void **)&t->accounts, &t->account_room, before, n, sizeof *t->accounts) ||
         !grow((void **)&t->members, &t->member_room, t->member_n, n, sizeof *t->members) ||
         !grow((void **)&t->rcpts, &t->rcpt_room, t->rcpt_n, 1, sizeof *t->rcpts))
         return no_memory(reply);
-    bool taken = false;
+    bool taken = r->remote_n;
     enum quota_answer worst = QUOTA_NEVER;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t at = find_account(t, r->recipients[i].account);
@@ -103,15 +108,30 @@ static bool add_members(
         intake_verdict_quota(worst, reply);
         return false;
     }
-    t->rcpts[t->rcpt_n++] = (struct intake_rcpt){.first = t->member_n, .n = n};
+    t->rcpts[t->rcpt_n++] = (struct intake_rcpt){.first = t->member_n, .n = n, .forward = forward};
     t->member_n += n;
     return true;
+}
+
+TASK_FN
+static bool add(struct intake_session *t, const struct smtp_path *path,
+    const struct directory_resolution *r, struct smtp_reply *reply)
+{
+    uint32_t before = t->forward_n, forward = 0;
+    if (!r->remote_n)
+        return add_members(t, r, 0, reply);
+    if (!intake_forward_add(t, path, r, &forward, reply))
+        return false;
+    if (add_members(t, r, forward + 1, reply))
+        return true;
+    intake_forward_drop(t, before);
+    return false;
 }
 
 /* An alias goes on reaching those of its accounts that are disabled; an account alone does not. */
 static bool someone_enabled(const struct directory_resolution *r, struct smtp_reply *reply)
 {
-    bool enabled = r->postmaster;
+    bool enabled = r->postmaster || r->remote_n;
     for (size_t i = 0; i < r->n; i++)
         enabled |= !r->recipients[i].disabled;
     if (!enabled)
@@ -119,9 +139,14 @@ static bool someone_enabled(const struct directory_resolution *r, struct smtp_re
     return enabled;
 }
 
+struct large {
+    struct directory_recipient recipients[DIRECTORY_RECIPIENTS_MAX];
+    char remote[DIRECTORY_REMOTE_BYTES];
+};
+
 TASK_FN
 static enum directory_resolved resolve(struct intake_session *t, const struct smtp_path *path,
-    struct directory_resolution *r, struct directory_recipient **large)
+    struct directory_resolution *r, struct large **large)
 {
     deadline until = deadline_in(INTAKE_LOOKUP);
     struct slice local = smtp_path_local(path), domain = smtp_path_domain(path);
@@ -129,10 +154,13 @@ static enum directory_resolved resolve(struct intake_session *t, const struct sm
         directory_resolve(t->options->directory, local, domain, r, until);
     if (resolved != DIRECTORY_RESOLVE_TOO_MANY)
         return resolved;
-    *large = calloc(DIRECTORY_RECIPIENTS_MAX, sizeof **large);
+    *large = calloc(1, sizeof **large);
     if (!*large)
         return DIRECTORY_RESOLVE_BUSY;
-    *r = (struct directory_resolution){.recipients = *large, .room = DIRECTORY_RECIPIENTS_MAX};
+    *r = (struct directory_resolution){.recipients = (*large)->recipients,
+        .room = DIRECTORY_RECIPIENTS_MAX,
+        .remote = (*large)->remote,
+        .remote_room = DIRECTORY_REMOTE_BYTES};
     return directory_resolve(t->options->directory, local, domain, r, until);
 }
 
@@ -159,17 +187,23 @@ static void note_address(struct intake_session *t, const struct smtp_path *path)
 bool intake_recipients_add(
     struct intake_session *t, const struct smtp_rcpt *rcpt, struct smtp_reply *reply)
 {
-    struct directory_recipient few[FEW], *large = NULL;
-    struct directory_resolution r = {.recipients = few, .room = FEW};
+    struct directory_recipient few[FEW];
+    char few_bytes[FEW_BYTES];
+    struct large *large = NULL;
+    struct directory_resolution r = {
+        .recipients = few, .room = FEW, .remote = few_bytes, .remote_room = sizeof few_bytes};
     const struct smtp_path *path = &rcpt->recipient;
     bool lmtp = smtp_service(t->smtp)->lmtp;
-    enum directory_resolved resolved = resolve(t, path, &r, &large);
+    enum directory_resolved resolved = intake_srs_is(smtp_path_local(path))
+                                           ? intake_bounce_resolve(t, path, &r, reply)
+                                           : resolve(t, path, &r, &large);
     if (resolved == DIRECTORY_RESOLVE_NOT_OURS && t->submitter)
         return intake_submission_elsewhere(t, rcpt, reply);
-    intake_verdict_resolved(resolved, smtp_path_domain(path), lmtp, reply);
+    if (!reply->code)
+        intake_verdict_resolved(resolved, smtp_path_domain(path), lmtp, reply);
     bool ok = resolved == DIRECTORY_RESOLVE_OK && someone_enabled(&r, reply) &&
               within_limits(t, &r, reply);
-    ok = ok && add_members(t, &r, reply);
+    ok = ok && add(t, path, &r, reply);
     if (ok)
         note_address(t, path);
     free(large);
@@ -193,7 +227,9 @@ static bool ask_again(struct intake_session *t, struct intake_account *a, uint64
 /* All accounts of a recipient that one of them takes, for the others overdraw by this message. */
 static void deliver_to(struct intake_session *t, const struct intake_rcpt *r)
 {
-    bool taken = false;
+    bool taken = r->forward;
+    if (taken && t->forwards[r->forward - 1].loop)
+        return;
     for (uint32_t i = 0; i < r->n; i++) {
         const struct intake_account *a = &t->accounts[t->members[r->first + i]];
         taken |= a->answer == QUOTA_OK || a->exempt;
@@ -202,9 +238,17 @@ static void deliver_to(struct intake_session *t, const struct intake_rcpt *r)
         t->accounts[t->members[r->first + i]].deliver = true;
 }
 
+static bool some_leave(const struct intake_session *t)
+{
+    uint32_t i = 0;
+    while (i < t->forward_n && t->forwards[i].loop)
+        i++;
+    return i < t->forward_n || intake_elsewhere(t);
+}
+
 bool intake_recipients_fit(struct intake_session *t, uint64_t size, struct smtp_reply *reply)
 {
-    bool someone = t->submitter && t->submitter->outgoing.n;
+    bool someone = some_leave(t);
     enum quota_answer worst = QUOTA_NEVER;
     for (uint32_t i = 0; i < t->account_n; i++) {
         bool fits = ask_again(t, &t->accounts[i], size);
@@ -227,6 +271,8 @@ bool intake_recipients_fit(struct intake_session *t, uint64_t size, struct smtp_
 void intake_recipients_reset(struct intake_session *t)
 {
     drop_accounts(t, 0);
+    if (t->forwards)
+        intake_forward_drop(t, 0);
     free(t->accounts);
     free(t->rcpts);
     free(t->members);

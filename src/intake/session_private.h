@@ -23,9 +23,12 @@ struct intake_account {
 /* An accepted RCPT: members[first .. first + n] are indexes of accounts. */
 struct intake_rcpt {
     uint32_t first, n;
+    uint32_t forward; /* 1 + index of forwards; 0: it names nobody elsewhere */
 };
 
 struct intake_submitter;
+struct intake_forward;
+struct intake_outgoing;
 
 struct intake_session {
     const struct intake_options *options;
@@ -43,6 +46,8 @@ struct intake_session {
     struct intake_rcpt *rcpts;
     uint32_t *members;
     uint32_t account_n, account_room, rcpt_n, rcpt_room, member_n, member_room;
+    struct intake_forward *forwards; /* of aliases that name addresses elsewhere (forward.h) */
+    uint32_t forward_n, forward_room;
     struct spool *spool;
     struct scan scan;
 };
@@ -71,6 +76,14 @@ bool intake_recipients_fit(struct intake_session *t, uint64_t size, struct smtp_
 /* Gives back what is held; forgets all. */
 void intake_recipients_reset(struct intake_session *t);
 
+/* outgoing.c */
+struct queue_new;
+/* Recipients of a user's own, elsewhere: how many? */
+uint32_t intake_elsewhere(const struct intake_session *t);
+/* What is to be queued of the message under way, its blob apart; false: nothing. */
+bool intake_outgoing_queue(const struct intake_session *t, const struct intake_outgoing *o,
+    int64_t now, struct queue_new *out);
+
 /* trace.c */
 struct buffer;
 void intake_trace_id(char id[INTAKE_ID + 1]);
@@ -89,6 +102,7 @@ void intake_receive_outcome(struct smtp_session *s, unsigned index, struct smtp_
 /* verdict.c: pure, from facts to replies. */
 bool intake_verdict_content(const struct scan *facts, struct smtp_reply *reply);
 void intake_verdict_spool(bool no_space, struct smtp_reply *reply);
+void intake_verdict_loop(const char *alias, struct smtp_reply *reply);
 void intake_verdict_quota(enum quota_answer answer, struct smtp_reply *reply);
 /* UNKNOWN: code 0. */
 void intake_verdict_stored(enum outcome outcome, const char *id, struct smtp_reply *reply);
@@ -102,6 +116,9 @@ void intake_journal_sender(
     const struct intake_session *t, const struct smtp_path *sender, const struct smtp_reply *reply);
 void intake_journal_rcpt(const struct intake_session *t, const struct smtp_path *recipient,
     const struct smtp_reply *reply);
+/* Each copy that leaves, after it was stored: to whom, and under which id of the queue. Loops that
+ * ended here. */
+void intake_journal_forwarded(const struct intake_session *t, const struct queue_new *list);
 /* LMTP: the recipient that a stored message did not reach. */
 void intake_journal_outcome(
     const struct intake_session *t, unsigned index, const struct smtp_reply *reply);

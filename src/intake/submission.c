@@ -136,20 +136,6 @@ bool intake_submission_elsewhere(
     return false;
 }
 
-bool intake_submission_queue(const struct intake_session *t, int64_t now, struct queue_new *out)
-{
-    const struct intake_outgoing *o = &t->submitter->outgoing;
-    bool eight_bit = t->scan.header_8bit || t->scan.body_8bit;
-    bool utf8 = o->utf8 || o->sender_utf8 || (t->utf8 && t->scan.header_8bit);
-    *out = (struct queue_new){.recipients = o->list, .n = o->n};
-    out->message = (struct queue_message){.account = t->submitter->account,
-        .created = now / 1000000,
-        .flags = (eight_bit ? QUEUE_8BIT : 0) | (utf8 ? QUEUE_UTF8 : 0),
-        .sender = o->sender,
-        .trace = slice_str(t->id)};
-    return o->n;
-}
-
 void intake_submission_single(struct intake_session *t)
 {
     const struct intake_outgoing *o = &t->submitter->outgoing;

@@ -39,8 +39,6 @@ bool intake_author_header(struct intake_session *t, struct smtp_reply *reply);
 /* A recipient in a domain that is not ours. */
 bool intake_submission_elsewhere(
     struct intake_session *t, const struct smtp_rcpt *rcpt, struct smtp_reply *reply);
-/* What is to be queued of the message, its blob apart; false: nothing. */
-bool intake_submission_queue(const struct intake_session *t, int64_t now, struct queue_new *out);
 /* Before the trace fields are written: is there one recipient that they may name? */
 void intake_submission_single(struct intake_session *t);
 /* Date and Message-ID where they are missing, for the front of the message. False: no memory. */

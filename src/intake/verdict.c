@@ -22,6 +22,12 @@ void intake_verdict_spool(bool no_space, struct smtp_reply *reply)
         smtp_reply_set(reply, 451, "4.3.0", "The message could not be written, try again later");
 }
 
+void intake_verdict_loop(const char *alias, struct smtp_reply *reply)
+{
+    smtp_reply_set(
+        reply, 554, "5.4.6", "Mail loop: the message has been forwarded by %s before", alias);
+}
+
 void intake_verdict_quota(enum quota_answer answer, struct smtp_reply *reply)
 {
     if (answer == QUOTA_NEVER)
