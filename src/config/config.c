@@ -1,8 +1,7 @@
 #include "config/config.h"
-#include "config/table_private.h"
+#include "config/load_private.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <libconfig.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,17 +12,7 @@
 #define ARENA_MAX ((size_t)4 * 1024 * 1024)
 #define NAME_MAX_ 128 /* of a setting with its groups */
 
-struct load {
-    struct config *config;
-    const char *path;
-    config_report report;
-    void *arg;
-    unsigned problems;
-    bool set[64]; /* row i stands in the file */
-};
-
-static __attribute__((format(printf, 3, 4))) void problem(
-    struct load *l, int line, const char *format, ...)
+void config_problem(struct load *l, int line, const char *format, ...)
 {
     char text[512], whole[1024];
     va_list args;
@@ -38,7 +27,7 @@ static __attribute__((format(printf, 3, 4))) void problem(
     l->report(l->arg, whole);
 }
 
-static const char *keep(struct load *l, struct slice text)
+const char *config_keep(struct load *l, struct slice text)
 {
     struct slice kept = arena_copy(&l->config->arena, text);
     return kept.p ? kept.p : "";
@@ -93,15 +82,15 @@ static void unknown(struct load *l, int line, const char *name)
 {
     const char *near = nearest(name);
     if (near)
-        problem(l, line, "unknown setting %s (did you mean %s?)", name, near);
+        config_problem(l, line, "unknown setting %s (did you mean %s?)", name, near);
     else
-        problem(l, line, "unknown setting %s", name);
+        config_problem(l, line, "unknown setting %s", name);
 }
 
 static void range(struct load *l, const struct row *row, int line, int64_t value)
 {
     if (value < row->min || value > row->max) {
-        problem(l, line, "%s is out of its range", row->name);
+        config_problem(l, line, "%s is out of its range", row->name);
         return;
     }
     *(int64_t *)field(l, row) = value;
@@ -115,7 +104,7 @@ static void choice(struct load *l, const struct row *row, int line, struct slice
             *(int64_t *)field(l, row) = i;
             return;
         }
-    problem(l, line, "%s is none of: %s", row->name, row->choices);
+    config_problem(l, line, "%s is none of: %s", row->name, row->choices);
 }
 
 /* One value as text, from the file or the default. */
@@ -125,21 +114,22 @@ static void set_text(struct load *l, const struct row *row, int line, struct sli
     switch (row->kind) {
     case KIND_TEXT:
         if (line && (text.n < (size_t)row->min || text.n > (size_t)row->max))
-            problem(l, line, "%s must have %lld to %lld characters", row->name, (long long)row->min,
-                (long long)row->max);
-        *(struct config_item *)field(l, row) = (struct config_item){keep(l, text), line};
+            config_problem(l, line, "%s must have %lld to %lld characters", row->name,
+                (long long)row->min, (long long)row->max);
+        *(struct config_item *)field(l, row) = (struct config_item){config_keep(l, text), line};
         return;
     case KIND_SIZE:
         if (config_size(text, &value))
             range(l, row, line, value);
         else
-            problem(l, line, "%s is not a size: write \"500KB\", \"50MB\", \"2GB\"", row->name);
+            config_problem(
+                l, line, "%s is not a size: write \"500KB\", \"50MB\", \"2GB\"", row->name);
         return;
     case KIND_TIME:
         if (config_time(text, &value))
             range(l, row, line, value);
         else
-            problem(
+            config_problem(
                 l, line, "%s is not a time: write \"90s\", \"5min\", \"2h\", \"3d\"", row->name);
         return;
     case KIND_CHOICE:
@@ -153,6 +143,7 @@ static void set_text(struct load *l, const struct row *row, int line, struct sli
         return;
     case KIND_LIST:
     case KIND_ALSO:
+    case KIND_ROUTES:
         return;
     }
 }
@@ -167,7 +158,7 @@ static void set_default(struct load *l, const struct row *row)
     struct slice rest = slice_str(row->initial);
     list->items = arena_array(&l->config->arena, struct config_item, 8);
     while (list->items && rest.n && list->n < 8)
-        list->items[list->n++] = (struct config_item){keep(l, slice_cut(&rest, ' ')), 0};
+        list->items[list->n++] = (struct config_item){config_keep(l, slice_cut(&rest, ' ')), 0};
 }
 
 static void set_list(struct load *l, const struct row *row, config_setting_t *s)
@@ -175,11 +166,11 @@ static void set_list(struct load *l, const struct row *row, config_setting_t *s)
     struct config_list *list = field(l, row);
     int n = config_setting_length(s), line = config_setting_source_line(s);
     if (config_setting_type(s) != CONFIG_TYPE_ARRAY && config_setting_type(s) != CONFIG_TYPE_LIST) {
-        problem(l, line, "%s must be a list: [\"...\", \"...\"]", row->name);
+        config_problem(l, line, "%s must be a list: [\"...\", \"...\"]", row->name);
         return;
     }
     if (n > CONFIG_LIST_MAX) {
-        problem(l, line, "%s has more than %d entries", row->name, CONFIG_LIST_MAX);
+        config_problem(l, line, "%s has more than %d entries", row->name, CONFIG_LIST_MAX);
         return;
     }
     list->items = arena_array(&l->config->arena, struct config_item, (size_t)n + 1);
@@ -187,10 +178,10 @@ static void set_list(struct load *l, const struct row *row, config_setting_t *s)
         config_setting_t *item = config_setting_get_elem(s, (unsigned)i);
         const char *text = config_setting_get_string(item);
         if (text)
-            list->items[list->n++] =
-                (struct config_item){keep(l, slice_str(text)), config_setting_source_line(item)};
+            list->items[list->n++] = (struct config_item){
+                config_keep(l, slice_str(text)), config_setting_source_line(item)};
         else
-            problem(l, line, "%s must hold texts in quotes", row->name);
+            config_problem(l, line, "%s must hold texts in quotes", row->name);
     }
 }
 
@@ -200,8 +191,8 @@ static struct config_item also_text(struct load *l, config_setting_t *group, con
     const char *text = s ? config_setting_get_string(s) : NULL;
     int line = config_setting_source_line(s ? s : group);
     if (!text || !*text)
-        problem(l, line, "tls.also: each entry needs %s = \"...\"", name);
-    return (struct config_item){keep(l, slice_str(text ? text : "")), line};
+        config_problem(l, line, "tls.also: each entry needs %s = \"...\"", name);
+    return (struct config_item){config_keep(l, slice_str(text ? text : "")), line};
 }
 
 static void set_also(struct load *l, config_setting_t *s)
@@ -209,22 +200,23 @@ static void set_also(struct load *l, config_setting_t *s)
     struct config *c = l->config;
     int n = config_setting_length(s), line = config_setting_source_line(s);
     if (config_setting_type(s) != CONFIG_TYPE_LIST || n > CONFIG_LIST_MAX) {
-        problem(l, line, "tls.also must be a list of at most %d groups: ( { ... }, { ... } )",
-            CONFIG_LIST_MAX);
+        config_problem(l, line,
+            "tls.also must be a list of at most %d groups: ( { ... }, { ... } )", CONFIG_LIST_MAX);
         return;
     }
     c->tls.also = arena_array(&c->arena, struct config_certificate, (size_t)n + 1);
     for (int i = 0; c->tls.also && i < n; i++) {
         config_setting_t *group = config_setting_get_elem(s, (unsigned)i);
         if (!config_setting_is_group(group)) {
-            problem(l, line, "tls.also must hold groups: ( { server_name = ... } )");
+            config_problem(l, line, "tls.also must hold groups: ( { server_name = ... } )");
             return;
         }
         for (int k = 0; k < config_setting_length(group); k++) {
             config_setting_t *member = config_setting_get_elem(group, (unsigned)k);
             const char *name = config_setting_name(member);
             if (strcmp(name, "server_name") && strcmp(name, "certificate") && strcmp(name, "key"))
-                problem(l, config_setting_source_line(member), "unknown setting tls.also.%s", name);
+                config_problem(
+                    l, config_setting_source_line(member), "unknown setting tls.also.%s", name);
         }
         c->tls.also[c->tls.also_n++] = (struct config_certificate){
             .server_name = also_text(l, group, "server_name"),
@@ -244,23 +236,26 @@ static void set_row(struct load *l, const struct row *row, config_setting_t *s)
     case KIND_ALSO:
         set_also(l, s);
         return;
+    case KIND_ROUTES:
+        routes_set(l, s);
+        return;
     case KIND_BOOL:
         if (type == CONFIG_TYPE_BOOL)
             *(bool *)field(l, row) = config_setting_get_bool(s);
         else
-            problem(l, line, "%s must be true or false", row->name);
+            config_problem(l, line, "%s must be true or false", row->name);
         return;
     case KIND_NUMBER:
         if (type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64)
             range(l, row, line, config_setting_get_int64(s));
         else
-            problem(l, line, "%s must be a number", row->name);
+            config_problem(l, line, "%s must be a number", row->name);
         return;
     default:
         if (type == CONFIG_TYPE_STRING)
             set_text(l, row, line, slice_str(config_setting_get_string(s)));
         else
-            problem(l, line, "%s must be a text in quotes", row->name);
+            config_problem(l, line, "%s must be a text in quotes", row->name);
     }
 }
 
@@ -282,7 +277,7 @@ static void visit(struct load *l, config_setting_t *s, const char *group)
     if (!is_group || *group)
         unknown(l, line, name);
     else if (!config_setting_is_group(s))
-        problem(l, line, "%s must be a group: %s = { ... }", name, name);
+        config_problem(l, line, "%s must be a group: %s = { ... }", name, name);
     else
         for (int i = 0; i < config_setting_length(s); i++)
             visit(l, config_setting_get_elem(s, (unsigned)i), name);
@@ -299,16 +294,17 @@ static void check_whole(struct load *l)
 {
     const struct config *c = l->config;
     if (empty(c->hostname.text))
-        problem(l, 0, "hostname is missing: hostname = \"mail.example.org\"");
+        config_problem(l, 0, "hostname is missing: hostname = \"mail.example.org\"");
     if (empty(c->data_dir.text))
-        problem(l, 0, "data_dir is missing: data_dir = \"/var/lib/barid\"");
+        config_problem(l, 0, "data_dir is missing: data_dir = \"/var/lib/barid\"");
     else if (c->data_dir.text[0] != '/')
-        problem(l, c->data_dir.line, "data_dir must be an absolute path");
+        config_problem(l, c->data_dir.line, "data_dir must be an absolute path");
     if (empty(c->tls.certificate.text) != empty(c->tls.key.text))
-        problem(l, c->tls.certificate.line + c->tls.key.line,
+        config_problem(l, c->tls.certificate.line + c->tls.key.line,
             "tls.certificate and tls.key belong together: set both or none");
+    routes_check_relay(l);
     if (!empty(c->store_engine.text) && strcmp(c->store_engine.text, "lmdb"))
-        problem(l, c->store_engine.line, "store.engine: there is only \"lmdb\"");
+        config_problem(l, c->store_engine.line, "store.engine: there is only \"lmdb\"");
 }
 
 bool config_parse(
@@ -321,9 +317,9 @@ bool config_parse(
     config_t file;
     config_init(&file);
     if (slice_find(text, '\0') != SLICE_NONE || !copy.p) {
-        problem(&l, 0, "the file holds a NUL byte or is too large");
+        config_problem(&l, 0, "the file holds a NUL byte or is too large");
     } else if (!config_read_string(&file, copy.p)) {
-        problem(&l, config_error_line(&file), "%s", config_error_text(&file));
+        config_problem(&l, config_error_line(&file), "%s", config_error_text(&file));
     } else {
         config_setting_t *root = config_root_setting(&file);
         for (int i = 0; i < config_setting_length(root); i++)
@@ -350,9 +346,9 @@ bool config_load(struct config *c, const char *path, config_report report, void 
         buffer_took(&text, (size_t)n);
     bool ok = false;
     if (fd < 0 || n < 0)
-        problem(&l, 0, "cannot be read: %s", strerror(errno));
+        config_problem(&l, 0, "cannot be read: %s", strerror(errno));
     else if (text.overflow)
-        problem(&l, 0, "is larger than 1 MiB");
+        config_problem(&l, 0, "is larger than 1 MiB");
     else
         ok = config_parse(c, buffer_slice(&text), path, report, arg);
     if (fd >= 0)
@@ -369,7 +365,7 @@ void config_finish(struct config *c)
 void config_describe(struct buffer *out)
 {
     static const char *const kinds[] = {
-        "text", "list", "true/false", "number", "size", "time", "one of", "list"};
+        "text", "list", "true/false", "number", "size", "time", "one of", "list", "list"};
     for (size_t i = 0; i < table_row_count; i++) {
         const struct row *row = &table_rows[i];
         buffer_printf(out, "%s (%s%s%s, default %s%s)\n    %s\n", row->name, kinds[row->kind],

@@ -25,6 +25,27 @@ struct config_certificate {
     struct config_item server_name, certificate, key;
 };
 
+enum config_tls {
+    CONFIG_TLS_DEFAULT, /* VERIFY with a login, else OPPORTUNISTIC */
+    CONFIG_TLS_VERIFY,
+    CONFIG_TLS_ENCRYPT,
+    CONFIG_TLS_OPPORTUNISTIC
+};
+
+#define CONFIG_ROUTES_MAX        256
+#define CONFIG_ROUTE_SOURCES_MAX 2
+
+/* Where mail of a domain goes. Texts that were not given are empty. */
+struct config_route {
+    struct config_item recipient, sender; /* one of them */
+    struct config_item via, login, password;
+    bool lmtp;
+    enum config_tls tls;
+    struct config_item source[CONFIG_ROUTE_SOURCES_MAX];
+    size_t source_n;
+    int line;
+};
+
 enum config_bare_newline {
     CONFIG_NEWLINE_DEFAULT,
     CONFIG_NEWLINE_REFUSE,
@@ -53,7 +74,11 @@ struct config {
     struct config_item dns_trust_anchor;
     int64_t outbound_port;
     bool outbound_allow_private_addresses;
-    struct config_item outbound_relay;
+    struct config_item outbound_relay, outbound_relay_login, outbound_relay_password;
+    int64_t outbound_relay_tls; /* enum config_tls */
+    struct config_list outbound_source;
+    struct config_route *outbound_routes;
+    size_t outbound_route_n;
     struct config_list proxy_peers;
     struct config_item store_engine;
     int64_t log_level, log_format; /* enum log_level, enum log_format */

@@ -62,6 +62,20 @@ const struct row table_rows[] = {
         0, 0, NULL, "deliver to private addresses too"},
     {"outbound.relay", KIND_TEXT, AT(outbound_relay), "", 0, 300, NULL,
         "HOST:PORT of a smarthost for all mail that is not ours"},
+    {"outbound.relay_login", KIND_TEXT, AT(outbound_relay_login), "", 0, 512, NULL,
+        "the name to log in to the smarthost with; needs TLS"},
+    {"outbound.relay_password", KIND_TEXT, AT(outbound_relay_password), "", 0, 1024, NULL,
+        "its password"},
+    {"outbound.relay_tls", KIND_CHOICE, AT(outbound_relay_tls), "default", 0, 0,
+        "default verify encrypt opportunistic",
+        "TLS to the smarthost: its name verified, any certificate, where it is offered; default: "
+        "verify with a login, else opportunistic"},
+    {"outbound.routes", KIND_ROUTES, AT(outbound_routes), "", 0, 0, NULL,
+        "where mail of some domains goes: ( { recipient = \"example.net\", via = \"HOST:PORT\" }, "
+        "{ "
+        "sender = \"example.org\", via = \"mx\" } ), with protocol, login, password, tls, source"},
+    {"outbound.source", KIND_LIST, AT(outbound_source), "", 0, 0, NULL,
+        "addresses that connections come from, one IPv4 and one IPv6; empty: the system's choice"},
     {"store.engine", KIND_TEXT, AT(store_engine), "lmdb", 1, 32, NULL, "the store: lmdb"},
     {"log.level", KIND_CHOICE, AT(log_level), "info", 0, 0, "debug info warn error",
         "the least level that is logged"},

@@ -10,7 +10,8 @@ enum kind {
     KIND_SIZE,
     KIND_TIME,
     KIND_CHOICE,
-    KIND_ALSO, /* tls.also */
+    KIND_ALSO,   /* tls.also */
+    KIND_ROUTES, /* outbound.routes */
 };
 
 struct row {

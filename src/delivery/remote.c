@@ -4,11 +4,6 @@
 
 #define STORE (60 * CLOCK_SEC)
 
-struct slice delivery_remote_route(const struct delivery_rules *r, struct slice domain)
-{
-    return *r->relay ? slice_str(r->relay) : domain;
-}
-
 static struct queue_settlement *room_for(struct courier *c, const struct queue_item *item)
 {
     return arena_array(&c->item, struct queue_settlement, item->n);
@@ -17,8 +12,13 @@ static struct queue_settlement *room_for(struct courier *c, const struct queue_i
 /* The next message; what was there of the last one is gone. */
 static bool take(struct courier *c, struct queue_item *item)
 {
-    arena_reset(&c->item);
-    return queue_next(c->batch, &c->item, item, deadline_in(STORE));
+    do {
+        arena_reset(&c->item);
+        if (!queue_next(c->batch, &c->item, item, deadline_in(STORE)) ||
+            !remote_sort(c, item, deadline_in(STORE)))
+            return false;
+    } while (!item->n);
+    return true;
 }
 
 static bool settle(
@@ -52,7 +52,7 @@ static void give_up(struct courier *c, struct queue_item *item, enum reach reach
 static bool may_take_more(const struct courier *c)
 {
     return smtp_client_alive(c->client) && c->messages < DELIVERY_MESSAGES_MAX &&
-           clock_now() < c->old;
+           clock_now() < c->old && c->rules == atomic_load(&c->remote->rules);
 }
 
 static void work(struct courier *c, struct queue_item *item)

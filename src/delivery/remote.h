@@ -1,9 +1,9 @@
 /* The courier: carries a batch of the queue to other servers (RFC 5321 §5).
  *
- * The route is a domain, whose MX hosts are tried by preference, each by its addresses; or a
- * smarthost. TLS whenever it is offered; without it only when no policy forbids (DANE, RFC 7672).
- * One connection takes many messages of the route. Every entry that was taken is settled, or goes
- * back with the route that cannot be reached. */
+ * The route is a domain, whose MX hosts are tried by preference, each by its addresses; or a host
+ * that the administrator chose (delivery/table.h). TLS whenever it is offered; without it only when
+ * no policy forbids (DANE, RFC 7672). One connection takes many messages of the route. Every entry
+ * that was taken is settled, or goes back with the route that cannot be reached. */
 #pragma once
 #include "delivery/route.h"
 #include "dns/dns.h"
@@ -27,6 +27,7 @@ struct delivery_remote {
 /* As queue_options.carry; arg is a struct delivery_remote. */
 TASK_FN
 void delivery_remote_carry(void *arg, struct queue_batch *batch);
-/* The route of a recipient: the canonical domain, or the smarthost. The text is the caller's, or
- * the rules'. */
-struct slice delivery_remote_route(const struct delivery_rules *r, struct slice domain);
+/* Files what waits under the routes that these rules say; nothing is done when that was done
+ * before. Returns early when the queue stops. */
+TASK_FN
+void delivery_remote_refile(const struct delivery_rules *r, struct queue *q);

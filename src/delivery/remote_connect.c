@@ -1,4 +1,5 @@
 /* From hosts to a connection that speaks SMTP. */
+#include "base/log.h"
 #include "delivery/remote_private.h"
 #include <stdio.h>
 
@@ -32,31 +33,44 @@ static void note(struct courier *c)
     c->why.remote = slice_str(c->why_remote);
 }
 
-static void note_outcome(struct courier *c)
+void remote_note_outcome(struct courier *c)
 {
-    const struct delivery_facts facts = {.without_tls = c->without_tls};
+    const struct delivery_facts facts = {.without_tls = c->without_tls, .chosen = c->chosen};
     delivery_verdict(smtp_client_outcome(c->client), &facts, c->why_reply, &c->why);
     note(c);
 }
 
-static bool dial(struct courier *c)
+static void note_dial(struct courier *c, enum dial_result r, const char *why)
+{
+    bool tls = r == DIAL_TLS || r == DIAL_UNTRUSTED;
+    remote_why(c, QUEUE_DEFERRED, tls ? "4.7.5" : "4.4.1", slice_str(why));
+    note(c);
+    if (r == DIAL_SOURCE)
+        log_warn("source_refused", log_slice("route", queue_batch_route(c->batch)),
+            log_text("reason", why));
+}
+
+bool remote_dial(struct courier *c, const struct dial_tls *tls)
 {
     char why[DIAL_WHY];
     struct channel *channel;
-    const struct dial_options o = {.to = (const struct sockaddr *)&c->addresses.list[c->address],
+    struct dial_options o = {.to = (const struct sockaddr *)&c->addresses.list[c->address],
         .to_n = c->addresses.size[c->address],
+        .tls = tls,
         .line_max = SMTP_CLIENT_LINE};
-    const struct smtp_client_options options = {.hello = c->rules->hostname};
-    if (dial_connect(&o, &channel, why, deadline_in(DELIVERY_DIAL)) != DIAL_OK) {
-        remote_why(c, QUEUE_DEFERRED, "4.4.1", slice_str(why));
-        note(c);
+    const struct smtp_client_options options = {
+        .hello = c->rules->hostname, .lmtp = c->hop && c->hop->lmtp};
+    o.from = delivery_table_from(c->rules->table, c->hop, o.to->sa_family, &o.from_n);
+    enum dial_result r = dial_connect(&o, &channel, why, deadline_in(DELIVERY_DIAL));
+    if (r != DIAL_OK) {
+        note_dial(c, r, why);
         return false;
     }
     c->client = smtp_client_create(channel, &options);
     if (c->client && smtp_client_greet(c->client, deadline_in(DELIVERY_MESSAGE)) == ANSWER_OK)
         return true;
     if (c->client)
-        note_outcome(c);
+        remote_note_outcome(c);
     remote_disconnect(c);
     return false;
 }
@@ -73,8 +87,7 @@ static enum answer start_tls(struct courier *c)
         tls.tlsa = c->tlsa;
         tls.tlsa_n = c->tlsa_n;
         tls.also = also;
-        tls.also_n =
-            slice_to_cstr(queue_batch_route(c->batch), canonical, sizeof canonical) && !c->chosen;
+        tls.also_n = slice_to_cstr(c->domain, canonical, sizeof canonical) && !c->chosen;
     }
     return smtp_client_start_tls(c->client, &tls, deadline_in(DELIVERY_MESSAGE));
 }
@@ -83,13 +96,15 @@ static enum answer start_tls(struct courier *c)
 static bool try_address(struct courier *c)
 {
     c->without_tls = false;
-    if (!dial(c))
+    if (remote_hop_is(c) && (c->hop->socket || c->hop->tls != DELIVERY_TLS_OPPORTUNISTIC))
+        return remote_hop_try(c);
+    if (!remote_dial(c, NULL))
         return false;
     if (!smtp_client_offer(c->client)->starttls && !c->dane)
         return true;
     if (start_tls(c) == ANSWER_OK)
         return true;
-    note_outcome(c);
+    remote_note_outcome(c);
     bool asked_only = smtp_client_outcome(c->client)->stage == SMTP_AT_STARTTLS;
     if (asked_only && smtp_client_alive(c->client) && !c->dane) {
         c->without_tls = true;
@@ -99,7 +114,7 @@ static bool try_address(struct courier *c)
     if (c->dane || task_cancelled())
         return false;
     c->without_tls = true;
-    return dial(c);
+    return remote_dial(c, NULL);
 }
 
 static void name_peer(struct courier *c)

@@ -27,13 +27,6 @@ static enum reach later(struct courier *c, const char *status, struct slice word
 
 /* ---- MX ---- */
 
-static void one_host(struct courier *c, struct slice host)
-{
-    c->mx.hosts[0] = (struct dns_mx){.host = host};
-    c->mx.n = 1;
-    c->chosen = true;
-}
-
 /* From the host of this preference on it would be us, or come back to us (RFC 5321 §5.1). */
 static void cut_off(struct courier *c, uint16_t preference)
 {
@@ -80,29 +73,18 @@ static enum reach ask_mx(struct courier *c, struct slice domain)
 
 enum reach remote_find(struct courier *c)
 {
-    struct slice route = queue_batch_route(c->batch), relay = slice_str(c->rules->relay);
     struct sockaddr_storage literal;
     socklen_t n;
-    char host[DELIVERY_HOST_MAX];
     c->port = c->rules->port;
-    /* A domain has no colon; a literal ends in a bracket. */
-    if (!relay.n && slice_find(route, ':') != SLICE_NONE && !slice_ends(route, S("]")))
-        relay = route;
-    if (relay.n) {
-        if (!delivery_relay_parse(relay, host, &c->port))
-            return never(c, "5.3.5", S("The smarthost is neither HOST:PORT nor ADDRESS:PORT"));
-        struct slice name = arena_copy(&c->names, slice_str(host));
-        if (!name.p)
-            return REACH_STOP;
-        one_host(c, name);
-        return REACH_OK;
-    }
-    if (!slice_starts(route, S("[")))
-        return ask_mx(c, route);
-    if (!delivery_address_parse(route, &literal, &n))
+    c->hop = delivery_table_hop(c->rules->table, queue_batch_route(c->batch), &c->domain);
+    if (remote_hop_is(c))
+        return remote_hop_find(c);
+    if (!slice_starts(c->domain, S("[")))
+        return ask_mx(c, c->domain);
+    if (!delivery_address_parse(c->domain, &literal, &n))
         return never(c, "5.1.2", S("This is no address of a host"));
-    one_host(c, route);
-    c->chosen = false; /* who writes it is not the administrator */
+    c->mx.hosts[0] = (struct dns_mx){.host = c->domain};
+    c->mx.n = 1;
     return REACH_OK;
 }
 
@@ -162,6 +144,8 @@ bool remote_host(struct courier *c)
 {
     struct slice host = c->mx.hosts[c->host].host;
     struct dns_addresses *a = &c->addresses;
+    if (remote_hop_is(c) && c->hop->socket)
+        return remote_hop_socket(c);
     if (c->host_known)
         return a->n;
     arena_reset(&c->scratch);
@@ -189,6 +173,8 @@ bool remote_host(struct courier *c)
 
 enum reach remote_nobody(struct courier *c)
 {
+    if (remote_hop_is(c))
+        return remote_hop_nobody(c);
     if (c->any_later) {
         c->why.verdict = QUEUE_DEFERRED;
         c->why.status[0] = '4';

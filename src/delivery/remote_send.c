@@ -124,8 +124,9 @@ static void settle_all(const struct queue_item *item, const struct queue_settlem
 static bool judge(struct courier *c, const struct smtp_send_recipient *list, size_t n,
     struct queue_settlement *settlements)
 {
-    struct delivery_facts facts = {
-        .dsn = smtp_client_offer(c->client)->dsn, .without_tls = c->without_tls};
+    struct delivery_facts facts = {.dsn = smtp_client_offer(c->client)->dsn,
+        .without_tls = c->without_tls,
+        .chosen = c->chosen};
     for (size_t i = 0; i < n; i++)
         facts.some_taken |= list[i].outcome.answer == ANSWER_OK;
     for (size_t i = 0; i < n; i++) {
@@ -133,6 +134,7 @@ static bool judge(struct courier *c, const struct smtp_send_recipient *list, siz
         if (!reply)
             return false;
         delivery_verdict(&list[i].outcome, &facts, reply, &settlements[i]);
+        remote_hop_judge(c, &settlements[i]);
         settlements[i].remote = slice_str(c->peer);
     }
     return true;
@@ -159,7 +161,7 @@ static enum reach transact(
             return REACH_OK;
         if (c->messages == 0)
             remote_next_address(c);
-        const struct delivery_facts facts = {.without_tls = c->without_tls};
+        const struct delivery_facts facts = {.without_tls = c->without_tls, .chosen = c->chosen};
         delivery_verdict(smtp_client_outcome(c->client), &facts, c->why_reply, &c->why);
         c->any_later = true;
         snprintf(c->why_remote, sizeof c->why_remote, "%s", c->peer);

@@ -1,4 +1,4 @@
-/* Where mail of a route may go: which addresses are refused, what a smarthost is. */
+/* Where mail may go: the rules of couriers, which addresses are refused, how hosts are written. */
 #pragma once
 #include "net/dial.h"
 #include "net/peer.h"
@@ -7,11 +7,13 @@
 #define DELIVERY_HOST_MAX   256
 #define DELIVERY_LISTEN_MAX 64
 
+struct delivery_table; /* delivery/table.h */
+
 /* Of one config; lives as long as couriers may use it. */
 struct delivery_rules {
-    char hostname[DELIVERY_HOST_MAX];  /* of EHLO; an MX of this name is ourselves */
-    char relay[DELIVERY_HOST_MAX + 8]; /* "HOST:PORT" that takes all mail; empty: MX */
-    uint16_t port;                     /* of MX hosts */
+    char hostname[DELIVERY_HOST_MAX];   /* of EHLO; an MX of this name is ourselves */
+    uint16_t port;                      /* of MX hosts */
+    const struct delivery_table *table; /* ways that are not by MX; NULL: there are none */
     bool allow_private;
     struct dial_trust *trust;
     /* Where we take mail: those are ourselves. The wildcard address stands for all that are ours.

@@ -28,12 +28,20 @@ static bool too_many(const struct smtp_outcome *o)
            (o->reply.code == 552 && !*enhanced);
 }
 
+/* RFC 4954 §6; 538 is what its forerunner had for "not without TLS". */
+static bool wants_login(unsigned code)
+{
+    return code == 530 || code == 534 || code == 535 || code == 538;
+}
+
 static enum queue_verdict permanent(const struct smtp_outcome *o, const struct delivery_facts *f)
 {
     unsigned code = o->reply.code;
     if (o->stage < SMTP_AT_MAIL)
-        return code == 521 ? QUEUE_FAILED : QUEUE_DEFERRED;
+        return code == 521 && !f->chosen ? QUEUE_FAILED : QUEUE_DEFERRED;
     if (code == 530 && f->without_tls) /* RFC 3207 §4: STARTTLS first */
+        return QUEUE_DEFERRED;
+    if (f->chosen && wants_login(code))
         return QUEUE_DEFERRED;
     return QUEUE_FAILED;
 }
@@ -68,6 +76,8 @@ static void set_status(const struct smtp_outcome *o, struct queue_settlement *s)
         detail = enhanced + 2;
     else if (too_many(o))
         detail = "5.3";
+    else if (o->reply.code == 535)
+        detail = "7.8";
     else if (lost && o->stage > SMTP_AT_GREETING)
         detail = "4.2";
     else if (lost)

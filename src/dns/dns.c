@@ -1,39 +1,43 @@
-/* One libunbound context with a thread of its own. Its pipe is watched by one reactor, which passes
- * each answer on to the reactor that asked. */
+/* Names. A source is one libunbound context; its pipe is watched by one reactor, which passes each
+ * answer on to the reactor that asked. A question belongs to the source that was the present one
+ * when it was asked; a source that was replaced goes when nobody asks it any more. */
+#include "base/list.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "dns/dns_private.h"
+#include "dns/resolver.h"
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unbound.h>
 
 #define PENDING_MAX 20000
 
 METRIC(asked, METRIC_COUNTER, "barid_dns_questions_total", "", "Questions to the resolver")
 METRIC(failed, METRIC_COUNTER, "barid_dns_failures_total", "", "Questions that got no answer")
 
-/* RFC 7958: the root's key-signing keys of 2017 and 2024. */
-static const char *const root_anchors[] = {
-    ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D",
-    ". IN DS 38696 8 2 683D2D0ACB8C9B712A1948B27F741219298D0A450D612C483AF444A4C0FB2B16",
-};
-
-/* libunbound answers these by itself unless told not to; whoever is asked shall know them. */
-static const char *const plain_zones[] = {"test.", "10.in-addr.arpa.", "168.192.in-addr.arpa.",
-    "254.169.in-addr.arpa.", "127.in-addr.arpa.", "d.f.ip6.arpa.", "localhost.", "invalid."};
-
-struct dns {
+struct source {
+    struct list in; /* of dns.sources */
+    struct dns *dns;
     struct ub_ctx *ctx;
     struct watcher watcher;
-    bool started;
+    bool watched;           /* home reactor */
+    bool retired;           /* under the mutex, as questions */
+    unsigned questions;     /* under way */
+    struct remote idle;     /* it has been replaced, and its last question has ended */
+    struct offload_job end; /* ub_ctx_delete may take its time */
+};
+
+struct dns {
+    pthread_mutex_t mutex; /* now; retired and questions of the sources */
+    struct source *now;
+    struct list sources; /* all that live; home reactor */
+    struct reactor *home;
     atomic_uint pending;
 };
 
 /* A question under way: held by the asker and by libunbound. */
 struct question {
-    struct dns *dns;
+    struct source *source;
     struct completion completion;
     struct event answered;
     struct ub_result *result; /* NULL: none */
@@ -48,122 +52,165 @@ const char *dns_status_name(enum dns_status status)
     return names[status];
 }
 
-/* ---- the context ---- */
+/* ---- sources ---- */
 
-static int add_anchors(struct ub_ctx *ctx, struct slice anchor)
+static void readable(struct watcher *w, unsigned events)
 {
-    char line[1024];
-    while (anchor.n) {
-        struct slice text = slice_trim(slice_cut(&anchor, '\n'));
-        if (!text.n || text.p[0] == ';' || text.p[0] == '#')
-            continue;
-        if (!slice_to_cstr(text, line, sizeof line))
-            return UB_SYNTAX;
-        int code = ub_ctx_add_ta(ctx, line);
-        if (code)
-            return code;
+    struct source *s = list_entry(w, struct source, watcher);
+    int code = ub_process(s->ctx);
+    if (code)
+        log_error("dns.broken", log_text("error", ub_strerror(code)));
+}
+
+static void source_free(struct source *s)
+{
+    if (s->ctx)
+        ub_ctx_delete(s->ctx);
+    free(s);
+}
+
+static void end_work(struct offload_job *job)
+{
+    ub_ctx_delete(list_entry(job, struct source, end)->ctx);
+}
+
+static void end_done(struct offload_job *job)
+{
+    free(list_entry(job, struct source, end));
+}
+
+/* Home reactor, outside of ub_process. */
+static void source_idle(struct remote *r)
+{
+    struct source *s = list_entry(r, struct source, idle);
+    if (s->watched)
+        watcher_stop(&s->watcher);
+    list_remove(&s->in);
+    if (!offload_submit(OFFLOAD_DISK, &s->end))
+        source_free(s);
+}
+
+static struct source *source_create(struct dns *d, const struct dns_options *options, char why[256])
+{
+    struct source *s = calloc(1, sizeof *s);
+    if (!s) {
+        snprintf(why, 256, "out of memory");
+        return NULL;
     }
-    return 0;
-}
-
-static int set_option(struct ub_ctx *ctx, const char *name, size_t bytes)
-{
-    char value[24];
-    snprintf(value, sizeof value, "%zu", bytes);
-    return ub_ctx_set_option(ctx, name, value);
-}
-
-static int set_up(struct ub_ctx *ctx, const struct dns_options *o)
-{
-    size_t cache = o->cache ? o->cache : (size_t)16 * 1024 * 1024;
-    char server[128];
-    int code = ub_ctx_async(ctx, 1);
-    if (!code)
-        code = set_option(ctx, "msg-cache-size:", cache / 3);
-    if (!code)
-        code = set_option(ctx, "rrset-cache-size:", cache / 3 * 2);
-    if (!code)
-        code = ub_ctx_set_option(ctx, "edns-buffer-size:", "1232");
-    for (size_t i = 0; !code && i < o->server_n; i++) {
-        snprintf(server, sizeof server, "%s", o->servers[i]);
-        char *colon = strrchr(server, ':');
-        if (colon)
-            *colon = '@';
-        size_t n = strlen(server);
-        char *close = server[0] == '[' ? strstr(server, "]@") : NULL;
-        if (close)
-            memmove(close, close + 1, n - (size_t)(close - server));
-        code = ub_ctx_set_fwd(ctx, close ? server + 1 : server);
-    }
-    for (size_t i = 0; !code && o->root_anchor && i < 2; i++)
-        code = ub_ctx_add_ta(ctx, root_anchors[i]);
-    if (!code)
-        code = add_anchors(ctx, o->anchor);
-    for (size_t i = 0; !code && i < sizeof plain_zones / sizeof *plain_zones; i++)
-        code = ub_ctx_zone_add(ctx, plain_zones[i], "transparent");
-    return code;
-}
-
-static void ignore(void *arg, int error, struct ub_result *result)
-{
-    ub_resolve_free(result);
-}
-
-/* Starts libunbound's thread, with all signals blocked, and answers from a zone of its own. */
-static int warm(struct ub_ctx *ctx)
-{
-    sigset_t all, before;
-    int id;
-    sigfillset(&all);
-    int code = ub_ctx_zone_add(ctx, "barid.invalid.", "static");
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (!code)
-        code = ub_resolve_async(ctx, "barid.invalid.", DNS_A, 1, NULL, ignore, &id);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return code ? code : ub_wait(ctx);
+    s->dns = d;
+    s->idle.fn = source_idle;
+    s->end.work = end_work;
+    s->end.done = end_done;
+    s->ctx = resolver_create(options, why);
+    if (s->ctx)
+        return s;
+    free(s);
+    return NULL;
 }
 
 struct dns *dns_create(const struct dns_options *options, char why[256])
 {
     struct dns *d = calloc(1, sizeof *d);
-    int code = UB_NOMEM;
-    if (d)
-        d->ctx = ub_ctx_create();
-    if (d && d->ctx && !(code = set_up(d->ctx, options)))
-        code = warm(d->ctx);
-    if (!code)
+    snprintf(why, 256, "out of memory");
+    if (!d)
+        return NULL;
+    pthread_mutex_init(&d->mutex, NULL);
+    list_init(&d->sources);
+    d->now = source_create(d, options, why);
+    if (d->now) {
+        list_push_back(&d->sources, &d->now->in);
         return d;
-    snprintf(why, 256, "the resolver cannot be set up: %s", ub_strerror(code));
+    }
     dns_destroy(d);
     return NULL;
 }
 
 void dns_destroy(struct dns *d)
 {
-    if (d && d->ctx)
-        ub_ctx_delete(d->ctx);
+    if (!d)
+        return;
+    list_for_safe(&d->sources, node) source_free(list_entry(node, struct source, in));
+    pthread_mutex_destroy(&d->mutex);
     free(d);
 }
 
-static void readable(struct watcher *w, unsigned events)
+static bool source_watch(struct source *s)
 {
-    struct dns *d = list_entry(w, struct dns, watcher);
-    int code = ub_process(d->ctx);
-    if (code)
-        log_error("dns.broken", log_text("error", ub_strerror(code)));
+    s->watched = watcher_start(&s->watcher, ub_fd(s->ctx), WATCH_READ, readable);
+    return s->watched;
 }
 
 bool dns_start(struct dns *d)
 {
-    d->started = watcher_start(&d->watcher, ub_fd(d->ctx), WATCH_READ, readable);
-    return d->started;
+    d->home = reactor_self();
+    return source_watch(d->now);
 }
 
 void dns_stop(struct dns *d)
 {
-    if (d->started)
-        watcher_stop(&d->watcher);
-    d->started = false;
+    list_for(&d->sources, node)
+    {
+        struct source *s = list_entry(node, struct source, in);
+        if (s->watched)
+            watcher_stop(&s->watcher);
+        s->watched = false;
+    }
+}
+
+struct making {
+    struct dns *dns;
+    const struct dns_options *options;
+    struct source *made;
+    char *why;
+};
+
+static void make(void *arg)
+{
+    struct making *m = arg;
+    m->made = source_create(m->dns, m->options, m->why);
+}
+
+TASK_FN
+bool dns_replace(struct dns *d, const struct dns_options *options, char why[256])
+{
+    struct making m = {.dns = d, .options = options, .why = why};
+    snprintf(why, 256, "too much to do: try again");
+    if (!offload_run(OFFLOAD_DISK, make, &m) || !m.made)
+        return false;
+    if (!source_watch(m.made)) {
+        snprintf(why, 256, "the resolver cannot be watched");
+        source_free(m.made);
+        return false;
+    }
+    list_push_back(&d->sources, &m.made->in);
+    pthread_mutex_lock(&d->mutex);
+    struct source *old = d->now;
+    d->now = m.made;
+    old->retired = true;
+    bool idle = !old->questions;
+    pthread_mutex_unlock(&d->mutex);
+    if (idle)
+        reactor_send(d->home, &old->idle);
+    return true;
+}
+
+static struct source *source_take(struct dns *d)
+{
+    pthread_mutex_lock(&d->mutex);
+    struct source *s = d->now;
+    s->questions++;
+    pthread_mutex_unlock(&d->mutex);
+    return s;
+}
+
+static void source_give_back(struct source *s)
+{
+    struct dns *d = s->dns;
+    pthread_mutex_lock(&d->mutex);
+    bool idle = !--s->questions && s->retired;
+    pthread_mutex_unlock(&d->mutex);
+    if (idle)
+        reactor_send(d->home, &s->idle);
 }
 
 /* ---- a question ---- */
@@ -174,7 +221,8 @@ static void question_drop(struct question *q)
         return;
     if (q->result)
         ub_resolve_free(q->result);
-    atomic_fetch_sub_explicit(&q->dns->pending, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&q->source->dns->pending, 1, memory_order_relaxed);
+    source_give_back(q->source);
     free(q);
 }
 
@@ -207,7 +255,7 @@ static struct question *question_create(struct dns *d)
         atomic_fetch_sub_explicit(&d->pending, 1, memory_order_relaxed);
         return NULL;
     }
-    q->dns = d;
+    q->source = source_take(d);
     event_init(&q->answered);
     atomic_init(&q->holders, 2);
     return q;
@@ -297,7 +345,7 @@ static bool submit(struct question *q, struct slice name, enum dns_type type)
     int id;
     memcpy(text, name.p, name.n);
     text[name.n] = '\0';
-    return ub_resolve_async(q->dns->ctx, text, (int)type, 1, q, answered, &id) == 0;
+    return ub_resolve_async(q->source->ctx, text, (int)type, 1, q, answered, &id) == 0;
 }
 
 TASK_FN

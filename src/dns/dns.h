@@ -43,6 +43,10 @@ struct dns_options {
 struct dns *dns_create(const struct dns_options *options, char why[256]);
 /* On the reactor that passes answers on, before the first question of any. False: errno. */
 bool dns_start(struct dns *d);
+/* On the same reactor: questions from now on are asked by other options. Those under way end as
+ * they began. False: why, and nothing has changed. */
+TASK_FN
+bool dns_replace(struct dns *d, const struct dns_options *options, char why[256]);
 /* On the same reactor; nobody is waiting any more. */
 void dns_stop(struct dns *d);
 /* Stopped, or never started. NULL is fine. */

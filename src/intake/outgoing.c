@@ -1,5 +1,5 @@
 #include "base/utf8.h"
-#include "delivery/remote.h"
+#include "delivery/table.h"
 #include "intake/submission_private.h"
 #include "message/address.h"
 #include <stdlib.h>
@@ -71,6 +71,19 @@ static bool in_ascii(const struct smtp_path *path, struct slice domain, struct s
     return true;
 }
 
+static struct slice sender_domain(struct intake_outgoing *o)
+{
+    size_t at = slice_rfind(o->sender, '@');
+    struct buffer domain;
+    if (o->sender_domain.p || at == SLICE_NONE)
+        return o->sender_domain;
+    buffer_init(&domain, ADDRESS_DOMAIN_MAX);
+    if (address_canonical_domain(slice_from(o->sender, at + 1), &domain))
+        o->sender_domain = arena_copy(&o->arena, buffer_slice(&domain));
+    buffer_finish(&domain);
+    return o->sender_domain;
+}
+
 static enum intake_outgoing_result add(struct intake_outgoing *o,
     const struct delivery_rules *rules, const struct smtp_path *path, struct slice domain)
 {
@@ -85,7 +98,9 @@ static enum intake_outgoing_result add(struct intake_outgoing *o,
         return INTAKE_OUTGOING_OK;
     if (o->n == QUEUE_PUT_MAX)
         return INTAKE_OUTGOING_MANY;
-    struct slice route = arena_copy(&o->arena, delivery_remote_route(rules, domain));
+    char room[QUEUE_ROUTE_MAX];
+    struct slice route =
+        arena_copy(&o->arena, delivery_table_route(rules->table, domain, sender_domain(o), room));
     if (!route.p)
         return INTAKE_OUTGOING_FULL;
     o->list[o->n++] = (struct queue_recipient){.address = address, .route = route};

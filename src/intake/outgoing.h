@@ -15,6 +15,7 @@ struct intake_outgoing {
     bool utf8;           /* an address needs SMTPUTF8 */
     struct slice sender; /* quoted where needed; empty: <> */
     bool sender_utf8;
+    struct slice sender_domain; /* canonical, once it was asked for */
 };
 
 void intake_outgoing_init(struct intake_outgoing *o);

@@ -1,4 +1,5 @@
 #include "net/dial.h"
+#include "net/peer.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -23,25 +24,28 @@ static enum dial_result ended(enum wait w, char why[DIAL_WHY])
 }
 
 /* The socket, bound to where it is to come from. */
-static int open_socket(const struct dial_options *o, char why[DIAL_WHY])
+static enum dial_result open_socket(const struct dial_options *o, int *out, char why[DIAL_WHY])
 {
     int on = 1;
     int fd = socket(o->to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        failed(errno, "socket", why);
-        return -1;
-    }
+    if (fd < 0)
+        return failed(errno, "socket", why);
     if (o->to->sa_family != AF_UNIX)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (o->from) {
         setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
         if (bind(fd, o->from, o->from_n) != 0) {
-            failed(errno, "source address", why);
+            struct peer from;
+            char what[PEER_TEXT + 16];
+            peer_set(&from, o->from, o->from_n);
+            snprintf(what, sizeof what, "source address %s", from.address);
+            failed(errno, what, why);
             close(fd);
-            return -1;
+            return DIAL_SOURCE;
         }
     }
-    return fd;
+    *out = fd;
+    return DIAL_OK;
 }
 
 static enum dial_result connect_socket(
@@ -76,10 +80,11 @@ enum dial_result dial_connect(
 {
     *c = NULL;
     why[0] = '\0';
-    int fd = open_socket(o, why);
-    if (fd < 0)
-        return DIAL_FAILED;
-    enum dial_result r = connect_socket(fd, o, why, until);
+    int fd;
+    enum dial_result r = open_socket(o, &fd, why);
+    if (r != DIAL_OK)
+        return r;
+    r = connect_socket(fd, o, why, until);
     if (r != DIAL_OK) {
         close(fd);
         return r;

@@ -11,6 +11,7 @@ enum dial_result {
     DIAL_TIMEOUT,
     DIAL_CANCELLED, /* the task's scope is being closed */
     DIAL_FAILED,    /* nobody there, refused, reset, no memory */
+    DIAL_SOURCE,    /* the address to come from cannot be bound */
     DIAL_TLS,       /* the handshake failed; in words of both sides */
     DIAL_UNTRUSTED, /* the certificate is not accepted */
     DIAL_INJECTED,  /* plain bytes behind the go-ahead for TLS: somebody in the middle */

@@ -6,7 +6,8 @@
  * released with the last entry. Exactly one courier owns an entry; ownership is in memory, so a
  * crash means that the entry is tried again: every message arrives at least once.
  *
- * Entries are filed under a route: the recipient's domain, or the relay that all its mail goes to.
+ * Entries are filed under a route: the recipient's domain, or the host that the administrator chose
+ * for its mail (delivery/table.h).
  * What is in memory is per route, never per entry (schedule.h): a million entries of a dead domain
  * cost what one costs. */
 #pragma once
@@ -17,7 +18,7 @@
 
 #define QUEUE_ADDRESS_MAX 400
 #define QUEUE_REPLY_MAX   512 /* of a remote's words that are kept */
-#define QUEUE_ROUTE_MAX   260 /* holds no NUL */
+#define QUEUE_ROUTE_MAX   330 /* holds no NUL */
 #define QUEUE_ORCPT_MAX   500 /* RFC 3461 §4.2 */
 #define QUEUE_ENVID_MAX   100 /* RFC 3461 §4.4 */
 #define QUEUE_REMOTE_MAX  320

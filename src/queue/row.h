@@ -11,6 +11,7 @@
  * due, deadline  version 1
  * route    version 1, reserved 3, failures 4, since 8, until 8, status text, reply text,
  *          remote text
+ * filed    version 1, reserved 3, mark 4
  *
  * What waits has one due row and one deadline row, which follow from its entry and message rows;
  * what is held has neither, what is doomed a deadline row. A message row counts its entry rows, the
@@ -27,6 +28,7 @@
     (24 + 10 + QUEUE_ADDRESS_MAX + QUEUE_ROUTE_MAX + QUEUE_ORCPT_MAX + QUEUE_REPLY_MAX +           \
         QUEUE_REMOTE_MAX)
 #define QUEUE_ROW_STATUS_MAX 12
+#define QUEUE_ROW_FILED      8
 #define QUEUE_ROW_ROUTE      (24 + 6 + QUEUE_ROW_STATUS_MAX + QUEUE_REPLY_MAX + QUEUE_REMOTE_MAX)
 
 static inline store_partition queue_row_partition(void)
@@ -90,6 +92,10 @@ bool queue_row_unpack_message(struct slice row, uint64_t id, struct queue_messag
 bool queue_row_unpack_entry(
     struct slice row, uint64_t message, uint32_t index, struct queue_entry *e);
 bool queue_row_unpack_route(struct slice row, struct queue_row_route *r);
+static inline bool queue_row_filed(struct slice row)
+{
+    return row.n == QUEUE_ROW_FILED && row.p[0] == QUEUE_ROW_VERSION;
+}
 
 /* When the clerk looks at an entry: its delay notice, else its expiry. */
 static inline int64_t queue_row_deadline(const struct queue_message *m, const struct queue_entry *e)

@@ -116,7 +116,8 @@ static void check_row(struct check *c, struct slice key, struct slice row)
         add(&c->due_found, key);
     } else if (queue_row_parse_deadline(key, &time, &id, &index)) {
         add(&c->deadline_found, key);
-    } else if (kind != KEY_QUEUE_ROUTE || !queue_row_unpack_route(row, &route)) {
+    } else if (!(kind == KEY_QUEUE_ROUTE && queue_row_unpack_route(row, &route)) &&
+               !(kind == KEY_QUEUE_FILED && key.n == 1 && queue_row_filed(row))) {
         fault(c, "a row of the queue is broken or of an unknown kind");
     }
 }

@@ -5,6 +5,7 @@
 #include "net/listen.h"
 #include "net/tls.h"
 #include "server/own_certificate.h"
+#include "server/ways.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -210,6 +211,11 @@ static bool read_file(const char *path, struct buffer *to)
 
 /* ---- where mail goes, and who knows ---- */
 
+static void way_problem(void *arg, int line, const char *text)
+{
+    problem(arg, line, "%s", text);
+}
+
 static void check_outbound(struct gathering *w)
 {
     const struct config *c = &w->g->config;
@@ -227,10 +233,7 @@ static void check_outbound(struct gathering *w)
             !delivery_address_parse(slice_str(host), &address, &n))
             problem(w, item->line, "dns.servers: %s is not ADDRESS:PORT", item->text);
     }
-    if (*c->outbound_relay.text &&
-        !delivery_relay_parse(slice_str(c->outbound_relay.text), host, &port))
-        problem(w, c->outbound_relay.line, "outbound.relay: %s is not HOST:PORT",
-            c->outbound_relay.text);
+    delivery_table_destroy(ways_create(c, way_problem, w));
     if (strcmp(anchor->text, "root") && strcmp(anchor->text, "none") &&
         !read_file(anchor->text, &w->g->anchor))
         problem(w, anchor->line, "dns.trust_anchor: cannot read %s: %s", anchor->text,

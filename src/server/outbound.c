@@ -1,8 +1,12 @@
 #include "server/outbound.h"
+#include "base/log.h"
+#include "delivery/table.h"
 #include "intake/srs.h"
 #include "mailbox/mailbox.h"
 #include "message/address.h"
+#include "queue/move.h"
 #include "queue/reporter.h"
+#include "server/ways.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,32 +17,72 @@ struct outbound {
     struct directory *directory;
     struct queue_reporter reporter;
     struct queue *queue;
-    bool asking;
+    struct buffer names; /* dns.* as the resolver has it */
+    struct scope scope;
+    const struct delivery_rules *refiled; /* what is queued follows these, or is about to */
+    bool asking, refiling, running;
 };
 
 /* ---- names ---- */
 
-static struct dns *resolver(const struct config *c, struct slice anchor, char why[256])
-{
+#define NAMES_MAX ((size_t)256 * 1024)
+
+struct names {
+    struct dns_options options;
     const char *servers[CONFIG_LIST_MAX];
-    struct dns_options d = {.servers = servers, .server_n = c->dns_servers.n};
+};
+
+static void set_names(struct names *n, const struct config *c, struct slice anchor)
+{
+    n->options = (struct dns_options){.servers = n->servers,
+        .server_n = c->dns_servers.n,
+        .root_anchor = !strcmp(c->dns_trust_anchor.text, "root"),
+        .anchor = anchor};
     for (size_t i = 0; i < c->dns_servers.n; i++)
-        servers[i] = c->dns_servers.items[i].text;
-    d.root_anchor = !strcmp(c->dns_trust_anchor.text, "root");
-    d.anchor = anchor;
-    return dns_create(&d, why);
+        n->servers[i] = c->dns_servers.items[i].text;
+}
+
+/* All that is in them, to be compared. */
+static void write_names(const struct names *n, struct buffer *to)
+{
+    buffer_init(to, NAMES_MAX);
+    for (size_t i = 0; i < n->options.server_n; i++)
+        buffer_printf(to, "%s\n", n->servers[i]);
+    buffer_printf(to, "%d\n", n->options.root_anchor);
+    buffer_add(to, n->options.anchor);
+}
+
+TASK_FN
+bool outbound_names(struct outbound *o, const struct config *c, struct slice anchor, char why[256])
+{
+    struct names n;
+    struct buffer text;
+    set_names(&n, c, anchor);
+    write_names(&n, &text);
+    bool same = slice_eq(buffer_slice(&text), buffer_slice(&o->names));
+    if (same || !dns_replace(o->dns, &n.options, why)) {
+        buffer_finish(&text);
+        return same;
+    }
+    buffer_finish(&o->names);
+    o->names = text;
+    log_info("names asked anew", log_int("servers", (int64_t)n.options.server_n));
+    return true;
 }
 
 struct outbound *outbound_create(const struct config *c, struct slice anchor, char why[256])
 {
     struct outbound *o = calloc(1, sizeof *o);
     char trust_why[DIAL_WHY];
+    struct names n;
     snprintf(why, 256, "out of memory");
     if (!o)
         return NULL;
     /* No policy asks for authorities: TLS is opportunistic, or the zone says what to trust. */
     o->trust = dial_trust_create(S(""), trust_why);
-    o->dns = o->trust ? resolver(c, anchor, why) : NULL;
+    set_names(&n, c, anchor);
+    write_names(&n, &o->names);
+    o->dns = o->trust ? dns_create(&n.options, why) : NULL;
     if (o->dns)
         return o;
     outbound_destroy(o);
@@ -50,6 +94,7 @@ void outbound_destroy(struct outbound *o)
     if (!o)
         return;
     dns_destroy(o->dns);
+    buffer_finish(&o->names);
     dial_trust_release(o->trust);
     free(o);
 }
@@ -65,14 +110,22 @@ static void add_listener(struct delivery_rules *r, int fd)
         r->listen_n++;
 }
 
+static void way_problem(void *arg, int line, const char *text)
+{
+    log_error("config problem", log_int("line", line), log_text("problem", text));
+}
+
 const struct delivery_rules *outbound_rules(
     struct outbound *o, const struct config *c, const struct snapshot *s, const int *fds)
 {
     struct delivery_rules *r = calloc(1, sizeof *r);
-    if (!r)
+    if (r)
+        r->table = ways_create(c, way_problem, NULL);
+    if (!r || !r->table) {
+        free(r);
         return NULL;
+    }
     snprintf(r->hostname, sizeof r->hostname, "%s", c->hostname.text);
-    snprintf(r->relay, sizeof r->relay, "%s", c->outbound_relay.text);
     r->port = (uint16_t)c->outbound_port;
     r->allow_private = c->outbound_allow_private_addresses;
     r->trust = o->trust;
@@ -82,9 +135,45 @@ const struct delivery_rules *outbound_rules(
     return r;
 }
 
+/* Hosts that were not there before, or are reached in another way: their failures say nothing. */
+TASK_FN
+static void try_new_hops(
+    struct outbound *o, const struct delivery_rules *before, const struct delivery_rules *now)
+{
+    const struct delivery_hop *hops, *old;
+    size_t n = delivery_table_hops(now->table, &hops);
+    for (size_t i = 0; i < n && !task_cancelled(); i++) {
+        struct slice domain;
+        if (hops[i].mx)
+            continue;
+        old = before ? delivery_table_hop(before->table, slice_str(hops[i].name), &domain) : NULL;
+        if (!old || !delivery_hop_same(old, &hops[i]))
+            queue_move_up(o->queue, slice_str(hops[i].name), deadline_in(10 * CLOCK_SEC));
+    }
+}
+
+static void refile(void *arg)
+{
+    struct outbound *o = arg;
+    const struct delivery_rules *now;
+    while ((now = atomic_load(&o->remote.rules)) != o->refiled && !task_cancelled()) {
+        try_new_hops(o, o->refiled, now);
+        o->refiled = now;
+        delivery_remote_refile(now, o->queue);
+    }
+    o->refiling = false;
+}
+
+static void follow(struct outbound *o)
+{
+    if (o->running && !o->refiling)
+        o->refiling = scope_spawn(&o->scope, TASK_NORMAL, refile, o);
+}
+
 void outbound_use(struct outbound *o, const struct delivery_rules *rules)
 {
     atomic_store(&o->remote.rules, rules);
+    follow(o);
 }
 
 /* ---- reports to senders ---- */
@@ -104,8 +193,9 @@ static void elsewhere(
     buffer_init(&canonical, ADDRESS_DOMAIN_MAX);
     target->to = QUEUE_REPORT_NOWHERE;
     if (address_canonical_domain(domain, &canonical)) {
-        struct slice route =
-            delivery_remote_route(atomic_load(&o->remote.rules), buffer_slice(&canonical));
+        char out[QUEUE_ROUTE_MAX];
+        struct slice route = delivery_table_route(
+            atomic_load(&o->remote.rules)->table, buffer_slice(&canonical), S(""), out);
         if (slice_to_cstr(route, target->route, sizeof target->route))
             target->to = QUEUE_REPORT_REMOTE;
     }
@@ -270,11 +360,17 @@ struct queue *outbound_queue(const struct outbound *o)
 void outbound_start(struct outbound *o)
 {
     queue_start(o->queue);
+    scope_init(&o->scope);
+    o->running = true;
+    follow(o);
 }
 
 TASK_FN
 void outbound_stop(struct outbound *o, deadline until)
 {
+    if (o->running)
+        scope_close(&o->scope);
+    o->running = false;
     if (o->queue)
         queue_stop(o->queue, until);
     queue_close(o->queue);

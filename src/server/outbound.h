@@ -17,8 +17,12 @@ void outbound_destroy(struct outbound *o);
  * process. NULL: out of memory. */
 const struct delivery_rules *outbound_rules(
     struct outbound *o, const struct config *c, const struct snapshot *s, const int *fds);
-/* For couriers that begin from now on. */
+/* For couriers that begin from now on; what is queued follows. On reactor 0. */
 void outbound_use(struct outbound *o, const struct delivery_rules *rules);
+/* Names are asked for as this config says, from now on. On reactor 0, after outbound_open. False:
+ * why; they are asked for as before. */
+TASK_FN
+bool outbound_names(struct outbound *o, const struct config *c, struct slice anchor, char why[256]);
 
 /* On reactor 0, with rules. hostname outlives the queue. False: why. */
 TASK_FN

@@ -303,7 +303,10 @@ static void reload_ended(struct worker *w, bool ok, const char *why)
 static TASK_FN
 void apply_reload(struct worker *w)
 {
+    char why[256];
     if (take_settings(w) && make_services(w)) {
+        if (!outbound_names(w->outbound, &w->now->config, w->snapshot.anchor, why))
+            log_error("dns.* stays as it was", log_text("reason", why));
         w->admin.message_size = (uint64_t)w->now->config.limits.message_size;
         listeners_apply(&w->snapshot, w->fds, w->now->services);
         log_info("reloaded");

@@ -30,6 +30,7 @@
  *   [3] route 0 <8> account <8> next <8> message <4> index  waiting: due at next
  *   [4] <8> time <8> message <4> index  waiting: delay notice or expiry
  *   [5] route                  cannot be reached: since when, until when, why
+ *   [6]                        by which routes entries are filed, as a mark
  *
  * account (kind 3, number = account id)                            mailbox/
  *   [1]                        account header: MODSEQ, last UIDVALIDITY, next mailbox id, bytes and
@@ -73,6 +74,7 @@ enum keyspace_queue {
     KEY_QUEUE_DUE,
     KEY_QUEUE_DEADLINE,
     KEY_QUEUE_ROUTE,
+    KEY_QUEUE_FILED,
 };
 enum keyspace_account {
     KEY_HEADER = 1,

@@ -89,6 +89,84 @@ static void every_problem_is_told(void **state)
     config_finish(&c);
 }
 
+static void routes(void **state)
+{
+    struct config c;
+    assert_true(parse(&c,
+        S(LEAST
+            "outbound = { relay = \"h:587\"; relay_login = \"me\"; relay_password = \"p\";\n"
+            " relay_tls = \"encrypt\"; source = [\"192.0.2.5\"];\n"
+            " routes = ( { recipient = \"a.test\"; via = \"unix:/l\" },\n"
+            "  { sender = \"b.test\"; via = \"\"; source = \"192.0.2.6\" },\n"
+            "  { sender = \"c.test\"; via = \"h:24\"; protocol = \"lmtp\"; login = \"l\";\n"
+            "    password = \"p\"; tls = \"verify\"; source = [\"192.0.2.7\", \"::1\"] } ) }\n")));
+    assert_string_equal(c.outbound_relay_login.text, "me");
+    assert_int_equal(c.outbound_relay_tls, CONFIG_TLS_ENCRYPT);
+    assert_int_equal(c.outbound_source.n, 1);
+    assert_int_equal(c.outbound_route_n, 3);
+    const struct config_route *r = c.outbound_routes;
+    assert_true(r[0].lmtp && !r[1].lmtp && r[2].lmtp);
+    assert_string_equal(r[0].recipient.text, "a.test");
+    assert_string_equal(r[0].sender.text, "");
+    assert_string_equal(r[1].source[0].text, "192.0.2.6");
+    assert_int_equal(r[1].tls, CONFIG_TLS_DEFAULT);
+    assert_int_equal(r[1].line, 6);
+    assert_string_equal(r[2].login.text, "l");
+    assert_int_equal(r[2].tls, CONFIG_TLS_VERIFY);
+    assert_int_equal(r[2].source_n, 2);
+    config_finish(&c);
+}
+
+static void bad_routes(void **state)
+{
+    struct config c;
+    assert_false(parse(&c,
+        S(LEAST
+            "outbound = { relay_login = \"me\"; relay_tls = \"none\"; routes = (\n"
+            "  { via = \"h:25\" },\n"
+            "  { recipient = \"a.test\" },\n"
+            "  { recipient = \"a.test\"; sender = \"b.test\"; via = \"h:25\"; pasword = \"S3\" },\n"
+            "  { recipient = \"a.test\"; via = 25; tls = \"on\"; protocol = \"http\" },\n"
+            "  { recipient = \"a.test\"; via = \"unix:/x\"; protocol = \"smtp\"; password = 1 },\n"
+            "  { recipient = \"a.test\"; via = \"mx\"; source = [\"1\", \"2\", \"3\"] },\n"
+            "  \"a.test\" ) }\n")));
+    has("f:3: outbound.relay_tls is none of: default verify");
+    has("f:3: outbound.relay_login without outbound.relay");
+    has("f:4: outbound.routes: each route needs either recipient");
+    has("f:5: outbound.routes: each route needs via");
+    has("f:6: outbound.routes: each route needs either recipient");
+    has("f:6: unknown setting outbound.routes.pasword");
+    has("f:7: outbound.routes: via must be a text");
+    has("f:7: outbound.routes: tls is none of");
+    has("f:7: outbound.routes: protocol is none of");
+    has("f:8: outbound.routes: a unix socket speaks lmtp only");
+    has("f:8: outbound.routes: password must be a text");
+    has("f:9: outbound.routes: source has more than 2");
+    has("outbound.routes must hold groups");
+    assert_true(slice_find_slice(buffer_slice(&told), S("S3")) == SLICE_NONE);
+    config_finish(&c);
+    assert_false(parse(&c, S(LEAST "outbound = { routes = [\"a\"] }\n")));
+    has("f:3: outbound.routes must be a list of at most 256");
+    config_finish(&c);
+}
+
+static void route_limit(void **state)
+{
+    struct config c;
+    struct buffer text;
+    buffer_init(&text, 100000);
+    for (int n = CONFIG_ROUTES_MAX; n <= CONFIG_ROUTES_MAX + 1; n++) {
+        buffer_reset(&text);
+        buffer_printf(&text, LEAST "outbound = { routes = (");
+        for (int i = 0; i < n; i++)
+            buffer_printf(&text, "%s{ sender = \"d%d.test\"; via = \"mx\" }", i ? "," : "", i);
+        buffer_printf(&text, ") }");
+        assert_int_equal(parse(&c, buffer_slice(&text)), n == CONFIG_ROUTES_MAX);
+        config_finish(&c);
+    }
+    buffer_finish(&text);
+}
+
 static void not_a_config(void **state)
 {
     struct config c;
@@ -169,6 +247,9 @@ int main(void)
         cmocka_unit_test(defaults),
         cmocka_unit_test(values),
         cmocka_unit_test(every_problem_is_told),
+        cmocka_unit_test(routes),
+        cmocka_unit_test(bad_routes),
+        cmocka_unit_test(route_limit),
         cmocka_unit_test(not_a_config),
         cmocka_unit_test(limits),
         cmocka_unit_test(sizes_and_times),

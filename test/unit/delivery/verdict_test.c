@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-enum { DSN = 1, SOME = 2, PLAIN = 4 };
+enum { DSN = 1, SOME = 2, PLAIN = 4, CHOSEN = 8 };
 
 static const struct {
     enum answer answer;
@@ -28,6 +28,14 @@ static const struct {
     {ANSWER_UNTRUSTED, SMTP_AT_TLS, 0, "4.7.5", "no match", 0, QUEUE_DEFERRED, "4.7.5"},
     {ANSWER_UNSUPPORTED, SMTP_AT_STARTTLS, 0, "4.7.4", "not there", 0, QUEUE_DEFERRED, "4.7.4"},
     {ANSWER_LOST, SMTP_AT_GREETING, 0, "", "gone", 0, QUEUE_DEFERRED, "4.4.1"},
+    /* a host that the administrator chose never makes mail fail by what it thinks of us */
+    {ANSWER_PERMANENT, SMTP_AT_GREETING, 521, "5.3.2", "never", CHOSEN, QUEUE_DEFERRED, "4.3.2"},
+    {ANSWER_PERMANENT, SMTP_AT_AUTH, 535, "5.7.8", "no", CHOSEN, QUEUE_DEFERRED, "4.7.8"},
+    {ANSWER_PERMANENT, SMTP_AT_AUTH, 535, "", "no", CHOSEN, QUEUE_DEFERRED, "4.7.8"},
+    {ANSWER_UNSUPPORTED, SMTP_AT_AUTH, 0, "4.7.0", "no", CHOSEN, QUEUE_DEFERRED, "4.7.0"},
+    {ANSWER_PERMANENT, SMTP_AT_MAIL, 530, "5.7.0", "who are you", CHOSEN, QUEUE_DEFERRED, "4.7.0"},
+    {ANSWER_PERMANENT, SMTP_AT_MAIL, 535, "", "who are you", CHOSEN, QUEUE_DEFERRED, "4.7.8"},
+    {ANSWER_PERMANENT, SMTP_AT_RCPT, 550, "5.1.1", "nobody", CHOSEN, QUEUE_FAILED, "5.1.1"},
     /* of the message */
     {ANSWER_TEMPORARY, SMTP_AT_MAIL, 451, "4.7.1", "greylisted", 0, QUEUE_DEFERRED, "4.7.1"},
     {ANSWER_PERMANENT, SMTP_AT_MAIL, 550, "5.7.1", "no", 0, QUEUE_FAILED, "5.7.1"},
@@ -63,7 +71,8 @@ static void test_table(void **state)
         struct smtp_outcome o = {.answer = table[i].answer, .stage = table[i].stage};
         const struct delivery_facts facts = {.dsn = table[i].facts & DSN,
             .some_taken = table[i].facts & SOME,
-            .without_tls = table[i].facts & PLAIN};
+            .without_tls = table[i].facts & PLAIN,
+            .chosen = table[i].facts & CHOSEN};
         struct queue_settlement s;
         char reply[QUEUE_REPLY_MAX];
         o.reply.code = (uint16_t)table[i].code;

@@ -1,4 +1,4 @@
-#include "delivery/route.h"
+#include "delivery/table.h"
 #include "intake/outgoing.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -46,11 +46,39 @@ static void test_recipients(void **state)
     assert_false(o.utf8);
     intake_outgoing_reset(&o);
     assert_int_equal(o.n, 0);
-    snprintf(rules.relay, sizeof rules.relay, "relay.test:587");
+}
+
+static void way(struct delivery_table *t, enum delivery_by by, const char *domain, const char *via)
+{
+    char why[DELIVERY_TABLE_WHY];
+    const struct delivery_way w = {.via = slice_str(via)};
+    assert_true(delivery_table_add(t, by, slice_str(domain), &w, why));
+}
+
+/* By the domain of the recipient, of the sender, or all; each transaction has its own sender. */
+static void test_routes(void **state)
+{
+    struct intake_outgoing o;
+    struct delivery_table *t = delivery_table_create();
+    struct smtp_path from = path_of("<a@From.Test>", SMTP_REVERSE);
+    struct smtp_path null = path_of("<>", SMTP_REVERSE);
+    way(t, DELIVERY_BY_ALL, "", "relay.test:587");
+    way(t, DELIVERY_BY_RECIPIENT, "to.test", "one.test:25");
+    way(t, DELIVERY_BY_SENDER, "from.test", "two.test:25");
+    rules.table = t;
+    intake_outgoing_init(&o);
+    assert_true(intake_outgoing_sender(&o, &from));
+    assert_int_equal(add(&o, "<x@away.test>"), INTAKE_OUTGOING_OK);
+    assert_int_equal(add(&o, "<x@TO.test>"), INTAKE_OUTGOING_OK);
+    is(&o, 0, "x@away.test", "two.test:25");
+    is(&o, 1, "x@TO.test", "one.test:25");
+    intake_outgoing_reset(&o);
+    assert_true(intake_outgoing_sender(&o, &null));
     assert_int_equal(add(&o, "<x@away.test>"), INTAKE_OUTGOING_OK);
     is(&o, 0, "x@away.test", "relay.test:587");
-    rules.relay[0] = '\0';
     intake_outgoing_reset(&o);
+    rules.table = NULL;
+    delivery_table_destroy(t);
 }
 
 /* Only a local part in Unicode needs SMTPUTF8. */
@@ -99,6 +127,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_recipients),
+        cmocka_unit_test(test_routes),
         cmocka_unit_test(test_unicode),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_sender),

@@ -96,6 +96,38 @@ static void addresses(void **state)
     assert_int_equal(open_fds(), before);
 }
 
+/* Where mail goes: each setting by its line, and never a password. */
+static void ways(void **state)
+{
+    assert_true(check("outbound = { relay = \"[::1]:465\"; relay_login = \"me\"; relay_password = "
+                      "\"S3\"; source = [\"192.0.2.1\", \"2001:db8::1\"]; routes = ( { recipient = "
+                      "\"a.test\"; via = \"unix:/run/l\" } ) }\n"));
+    refused(
+        "outbound = { relay = \"h.test\" }\n", "barid.conf:3: outbound.relay: via: h.test is not");
+    refused("outbound = { relay = \"unix:/x\" }\n", "barid.conf:3: outbound.relay: a smarthost is");
+    refused("outbound = { relay = \"h:25\";\n relay_login = \"me\" }\n", "belong together");
+    refused(
+        "outbound = { relay = \"h:25\"; relay_login = \"me\"; relay_password = \"S3\"; relay_tls "
+        "= \"opportunistic\" }\n",
+        "over TLS only");
+    assert_null(strstr(problems, "S3"));
+    refused(
+        "outbound = {\n source = [\"mx.test\"] }\n", "barid.conf:4: outbound.source: mx.test is");
+    refused("outbound = { source = [\"192.0.2.1\", \"::1\", \"::2\"] }\n", "outbound.source: more");
+    refused("outbound = { routes = (\n { sender = \"a b\"; via = \"mx\" } ) }\n",
+        "barid.conf:4: outbound.routes: a b is no domain");
+    refused(
+        "outbound = { routes = ( { sender = \"a.test\"; via = \"mx\" },\n { sender = \"A.test\"; "
+        "via = \"h:25\" } ) }\n",
+        "barid.conf:4: outbound.routes: a.test has a route already");
+    refused("outbound = { routes = ( { sender = \"a.test\"; via = \"h:25\"; login = \"x\" } ) }\n",
+        "login and password belong together");
+    assert_false(
+        check("outbound = { relay = \"a\"; source = [\"b\"]; routes = ( { sender = \"c.test\";"
+              " via = \"d\" } ) }\n"));
+    assert_int_equal(count, 3);
+}
+
 static void config_files(void **state)
 {
     problems[0] = '\0';
@@ -275,6 +307,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses),
+        cmocka_unit_test(ways),
         cmocka_unit_test(config_files),
         cmocka_unit_test(certificates),
         cmocka_unit_test(sockets_are_kept_over_reloads),
