@@ -79,6 +79,9 @@ struct config {
     struct config_list outbound_source;
     struct config_route *outbound_routes;
     size_t outbound_route_n;
+    struct config_item outbound_authorities;
+    int64_t outbound_policy_port;
+    bool outbound_tls_reports;
     struct config_list proxy_peers;
     struct config_item store_engine;
     int64_t log_level, log_format; /* enum log_level, enum log_format */

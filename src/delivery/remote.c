@@ -49,20 +49,40 @@ static void give_up(struct courier *c, struct queue_item *item, enum reach reach
         fail_all(c, item);
 }
 
-static bool may_take_more(const struct courier *c)
+static bool may_take_more(struct courier *c)
 {
-    return smtp_client_alive(c->client) && c->messages < DELIVERY_MESSAGES_MAX &&
-           clock_now() < c->old && c->rules == atomic_load(&c->remote->rules);
+    if (c->client)
+        return smtp_client_alive(c->client) && c->messages < DELIVERY_MESSAGES_MAX &&
+               clock_now() < c->old && c->rules == atomic_load(&c->remote->rules);
+    if (++c->left_out < DELIVERY_MESSAGES_MAX)
+        return true;
+    if (c->why.verdict == QUEUE_DEFERRED)
+        queue_route_down(c->batch, &c->why);
+    return false;
+}
+
+/* This message does not go, others of the route may: they ask for less, or for more. */
+static void leave(struct courier *c, const struct queue_item *item, struct queue_settlement *s)
+{
+    remote_disconnect(c);
+    c->blocked = true;
+    c->blocked_need = c->need;
+    for (size_t i = 0; i < item->n; i++)
+        s[i] = c->why;
 }
 
 static void work(struct courier *c, struct queue_item *item)
 {
     enum reach reach = remote_find(c);
-    if (reach == REACH_OK)
-        reach = remote_connect(c);
     while (reach == REACH_OK) {
         struct queue_settlement *s = room_for(c, item);
-        reach = s ? remote_send(c, item, s) : REACH_STOP;
+        reach = s ? remote_ready(c, item) : REACH_STOP;
+        if (reach == REACH_OK)
+            reach = remote_send(c, item, s);
+        if (reach == REACH_MESSAGE) {
+            leave(c, item, s);
+            reach = REACH_OK;
+        }
         if (reach != REACH_OK)
             break;
         if (!settle(c, item, s) || !may_take_more(c) || !take(c, item))

@@ -1,9 +1,11 @@
 /* The courier: carries a batch of the queue to other servers (RFC 5321 §5).
  *
- * The route is a domain, whose MX hosts are tried by preference, each by its addresses; or a host
- * that the administrator chose (delivery/table.h). TLS whenever it is offered; without it only when
- * no policy forbids (DANE, RFC 7672). One connection takes many messages of the route. Every entry
- * that was taken is settled, or goes back with the route that cannot be reached. */
+ * The route is a domain, whose MX hosts are tried by preference, each by its addresses; or a
+ * host that the administrator chose (delivery/table.h). TLS whenever it is offered; without it only
+ * when no policy forbids: DANE (RFC 7672) goes before MTA-STS (RFC 8461), and a message may ask for
+ * more (REQUIRETLS) or less (TLS-Required: No; RFC 8689). One connection takes many messages of the
+ * route. Every entry that was taken is settled, or goes back with the route that cannot be reached.
+ */
 #pragma once
 #include "delivery/route.h"
 #include "dns/dns.h"
@@ -16,9 +18,14 @@
 #define DELIVERY_DIAL         (30 * CLOCK_SEC)
 #define DELIVERY_MESSAGE      (3600 * CLOCK_SEC) /* one transaction */
 
+struct sts;
+struct tlsrpt;
+
 struct delivery_remote {
     struct store *store;
     struct dns *dns;
+    struct sts *sts;       /* NULL: no MTA-STS */
+    struct tlsrpt *tlsrpt; /* NULL: nothing is counted */
     /* The present rules; couriers keep those they began with, so none is ever freed while the queue
      * runs. */
     const struct delivery_rules *_Atomic rules;

@@ -15,17 +15,20 @@ void remote_disconnect(struct courier *c)
     c->client = NULL;
 }
 
-void remote_next_address(struct courier *c)
+static void next_host(struct courier *c)
 {
-    c->address++;
-    if (c->host_known && c->address < c->addresses.n)
-        return;
     c->host++;
     c->host_known = false;
 }
 
-/* The present failure, in case that it is the last. */
-static void note(struct courier *c)
+void remote_next_address(struct courier *c)
+{
+    c->address++;
+    if (!c->host_known || c->address >= c->addresses.n)
+        next_host(c);
+}
+
+void remote_note(struct courier *c)
 {
     c->any_later |= c->why.verdict != QUEUE_FAILED;
     c->any_refused |= c->why.verdict == QUEUE_FAILED;
@@ -37,14 +40,14 @@ void remote_note_outcome(struct courier *c)
 {
     const struct delivery_facts facts = {.without_tls = c->without_tls, .chosen = c->chosen};
     delivery_verdict(smtp_client_outcome(c->client), &facts, c->why_reply, &c->why);
-    note(c);
+    remote_note(c);
 }
 
 static void note_dial(struct courier *c, enum dial_result r, const char *why)
 {
     bool tls = r == DIAL_TLS || r == DIAL_UNTRUSTED;
     remote_why(c, QUEUE_DEFERRED, tls ? "4.7.5" : "4.4.1", slice_str(why));
-    note(c);
+    remote_note(c);
     if (r == DIAL_SOURCE)
         log_warn("source_refused", log_slice("route", queue_batch_route(c->batch)),
             log_text("reason", why));
@@ -75,46 +78,44 @@ bool remote_dial(struct courier *c, const struct dial_tls *tls)
     return false;
 }
 
-static enum answer start_tls(struct courier *c)
+/* Made for a message that asks for nothing: would the domain have been content? */
+static bool may_be_kept(const struct courier *c)
 {
-    char name[DELIVERY_HOST_MAX], canonical[DELIVERY_HOST_MAX];
-    const char *also[] = {canonical};
-    struct dial_tls tls = {.trust = c->rules->trust, .verify = DIAL_VERIFY_NONE};
-    if (slice_to_cstr(c->mx.hosts[c->host].host, name, sizeof name) && name[0] != '[')
-        tls.server_name = name;
-    if (c->dane) {
-        tls.verify = DIAL_VERIFY_DANE;
-        tls.tlsa = c->tlsa;
-        tls.tlsa_n = c->tlsa_n;
-        tls.also = also;
-        tls.also_n = slice_to_cstr(c->domain, canonical, sizeof canonical) && !c->chosen;
-    }
-    return smtp_client_start_tls(c->client, &tls, deadline_in(DELIVERY_MESSAGE));
+    return !c->dane && !c->bad_dane && !(c->sts.have && c->sts.policy.mode == STS_ENFORCE);
 }
 
-/* One address. TLS that fails is left out, on a new connection, unless a policy wants it. */
+/* TLS failed, and nobody says that there must be some: it is left out. */
+static bool go_without(struct courier *c)
+{
+    bool asked_only = smtp_client_outcome(c->client)->stage == SMTP_AT_STARTTLS;
+    bool alive = smtp_client_alive(c->client);
+    c->without_tls = true;
+    if (!asked_only || !alive) {
+        remote_disconnect(c);
+        if (task_cancelled() || !remote_dial(c, NULL))
+            return false;
+    }
+    c->level = LEVEL_PLAIN;
+    return true;
+}
+
+/* One address. */
 static bool try_address(struct courier *c)
 {
-    c->without_tls = false;
+    enum guard guard = remote_tls_guard(c);
+    c->without_tls = c->keeps = false;
     if (remote_hop_is(c) && (c->hop->socket || c->hop->tls != DELIVERY_TLS_OPPORTUNISTIC))
-        return remote_hop_try(c);
+        return c->keeps = remote_hop_try(c);
     if (!remote_dial(c, NULL))
         return false;
-    if (!smtp_client_offer(c->client)->starttls && !c->dane)
-        return true;
-    if (start_tls(c) == ANSWER_OK)
-        return true;
-    remote_note_outcome(c);
-    bool asked_only = smtp_client_outcome(c->client)->stage == SMTP_AT_STARTTLS;
-    if (asked_only && smtp_client_alive(c->client) && !c->dane) {
-        c->without_tls = true;
-        return true;
-    }
-    remote_disconnect(c);
-    if (c->dane || task_cancelled())
-        return false;
-    c->without_tls = true;
-    return remote_dial(c, NULL);
+    bool there = smtp_client_offer(c->client)->starttls ? remote_tls_start(c, guard)
+                                                        : remote_tls_missing(c, guard);
+    if (!there && guard == GUARD_NONE && !task_cancelled())
+        there = go_without(c);
+    if (!there)
+        remote_disconnect(c);
+    c->keeps = there && (c->need != NEED_NOTHING || may_be_kept(c));
+    return there;
 }
 
 static void name_peer(struct courier *c)
@@ -134,11 +135,14 @@ enum reach remote_connect(struct courier *c)
         if (task_cancelled())
             return REACH_STOP;
         if (!remote_host(c)) {
-            c->host++;
-            c->host_known = false;
+            next_host(c);
             continue;
         }
         name_peer(c);
+        if (!remote_tls_admit(c)) {
+            next_host(c);
+            continue;
+        }
         c->tries++;
         if (try_address(c)) {
             c->messages = 0;
@@ -148,4 +152,36 @@ enum reach remote_connect(struct courier *c)
         remote_next_address(c);
     }
     return task_cancelled() ? REACH_STOP : remote_nobody(c);
+}
+
+/* ---- for a message ---- */
+
+static enum need need_of(const struct queue_item *item)
+{
+    uint32_t flags = item->message.flags;
+    if (flags & QUEUE_REQUIRETLS) /* a report does not fail for that (RFC 8689 §5) */
+        return item->message.sender.n ? NEED_VERIFIED : NEED_POLICY;
+    return flags & QUEUE_TLS_OPTIONAL ? NEED_NOTHING : NEED_POLICY;
+}
+
+static void from_the_first_host(struct courier *c)
+{
+    c->host = c->address = 0;
+    c->host_known = c->blocked = false;
+    c->any_later = c->any_refused = c->any_private = c->any_tls = false;
+    c->tries = 0;
+}
+
+enum reach remote_ready(struct courier *c, const struct queue_item *item)
+{
+    enum need need = need_of(item);
+    if (c->client && remote_tls_fits(c, need)) {
+        c->need = need;
+        return REACH_OK;
+    }
+    if (c->blocked && c->blocked_need == need)
+        return REACH_MESSAGE;
+    from_the_first_host(c);
+    c->need = need;
+    return remote_connect(c);
 }

@@ -103,12 +103,14 @@ bool remote_hop_try(struct courier *c)
     c->without_tls = false;
     if (!remote_dial(c, h->tls_at_once ? &tls : NULL))
         return false;
-    if (h->socket)
-        return true;
-    if (!h->tls_at_once &&
+    if (!h->socket && !h->tls_at_once &&
         smtp_client_start_tls(c->client, &tls, deadline_in(DELIVERY_MESSAGE)) != ANSWER_OK)
         return give_up(c);
-    return !h->way.login.n || login(c);
+    if (!remote_tls_hop(c)) {
+        remote_disconnect(c);
+        return false;
+    }
+    return h->socket || !h->way.login.n || login(c);
 }
 
 void remote_hop_judge(const struct courier *c, struct queue_settlement *s)

@@ -48,6 +48,7 @@ static void drop_ourselves(struct courier *c)
 
 static enum reach ask_mx(struct courier *c, struct slice domain)
 {
+    c->policy = domain;
     dns_ask_mx(c->remote->dns, domain, &c->names, &c->mx, deadline_in(ASK));
     if (task_cancelled())
         return REACH_STOP;
@@ -68,7 +69,25 @@ static enum reach ask_mx(struct courier *c, struct slice domain)
     if (c->mx.null_mx) /* RFC 7505 */
         return never(c, "5.1.10", S("The domain says that it takes no mail (null MX)"));
     drop_ourselves(c);
-    return c->mx.n ? REACH_OK : remote_nobody(c);
+    if (!c->mx.n)
+        return remote_nobody(c);
+    remote_tls_find(c);
+    return task_cancelled() ? REACH_STOP : REACH_OK;
+}
+
+/* RFC 8461 §3.4: a policy of the host that was chosen, where the administrator did not say what TLS
+ * there has to be. */
+static enum reach find_hop(struct courier *c)
+{
+    struct sockaddr_storage literal;
+    socklen_t n;
+    enum reach reach = remote_hop_find(c);
+    if (reach != REACH_OK || c->hop->socket || c->hop->tls != DELIVERY_TLS_OPPORTUNISTIC ||
+        delivery_address_parse(c->mx.hosts[0].host, &literal, &n))
+        return reach;
+    c->policy = c->mx.hosts[0].host;
+    remote_tls_find(c);
+    return task_cancelled() ? REACH_STOP : REACH_OK;
 }
 
 enum reach remote_find(struct courier *c)
@@ -78,7 +97,7 @@ enum reach remote_find(struct courier *c)
     c->port = c->rules->port;
     c->hop = delivery_table_hop(c->rules->table, queue_batch_route(c->batch), &c->domain);
     if (remote_hop_is(c))
-        return remote_hop_find(c);
+        return find_hop(c);
     if (!slice_starts(c->domain, S("[")))
         return ask_mx(c, c->domain);
     if (!delivery_address_parse(c->domain, &literal, &n))
@@ -113,31 +132,71 @@ static bool keep_usable(struct courier *c)
     return kept;
 }
 
-/* RFC 7672 §2.2: only behind secure addresses, and a secure yes or no is needed. */
-static void ask_tlsa(struct courier *c, struct slice host)
+/* RFC 7672 §3.1: usages 2 and 3; RFC 6698 §2.1: what can be compared. */
+static bool usable(const struct dial_tlsa *t)
 {
-    char name[300];
-    struct dns_answer answer;
-    int n = snprintf(name, sizeof name, "_%u._tcp." SLICE_FMT, (unsigned)c->port, SLICE_ARG(host));
-    c->dane = c->bad_dane = false;
-    c->tlsa_n = 0;
-    if (!c->addresses.secure || (!c->chosen && !c->mx.secure) || n >= (int)sizeof name)
-        return;
-    dns_ask(
-        c->remote->dns, slice(name, (size_t)n), DNS_TLSA, &c->scratch, &answer, deadline_in(ASK));
-    c->bad_dane = answer.status == DNS_TEMPORARY || answer.status == DNS_BOGUS;
-    if (answer.status != DNS_FOUND || !answer.secure)
-        return;
-    for (size_t i = 0; i < answer.n && c->tlsa_n < DIAL_TLSA_MAX; i++) {
-        struct slice d = answer.records[i].data;
+    size_t digest = t->matching == 1 ? 32 : t->matching == 2 ? 64 : 0;
+    return (t->usage == 2 || t->usage == 3) && t->selector <= 1 && t->matching <= 2 &&
+           (digest ? t->data.n == digest : t->data.n > 0);
+}
+
+static void take_tlsa(struct courier *c, const struct dns_answer *answer)
+{
+    for (size_t i = 0; i < answer->n && c->tlsa_n < DIAL_TLSA_MAX; i++) {
+        struct slice d = answer->records[i].data;
         if (d.n < 4)
             continue;
-        c->tlsa[c->tlsa_n++] = (struct dial_tlsa){.usage = (uint8_t)d.p[0],
+        struct dial_tlsa *t = &c->tlsa[c->tlsa_n++];
+        *t = (struct dial_tlsa){.usage = (uint8_t)d.p[0],
             .selector = (uint8_t)d.p[1],
             .matching = (uint8_t)d.p[2],
             .data = slice_from(d, 3)};
+        c->dane_usable |= usable(t);
     }
+}
+
+/* False: there are no secure records under this name. */
+static bool ask_base(struct courier *c, struct slice base)
+{
+    char name[300];
+    struct dns_answer answer;
+    int n = snprintf(name, sizeof name, "_%u._tcp." SLICE_FMT, (unsigned)c->port, SLICE_ARG(base));
+    if (n >= (int)sizeof name)
+        return false;
+    dns_ask(
+        c->remote->dns, slice(name, (size_t)n), DNS_TLSA, &c->scratch, &answer, deadline_in(ASK));
+    c->bad_dane = answer.status == DNS_TEMPORARY || answer.status == DNS_BOGUS;
+    if (answer.status == DNS_BOGUS)
+        remote_tls_count(c, TLSRPT_TLSA, TLSRPT_DNSSEC_INVALID, slice_str(answer.why));
+    if (answer.status != DNS_FOUND || !answer.secure)
+        return c->bad_dane;
+    c->tlsa_base = base;
     c->dane = true;
+    take_tlsa(c, &answer);
+    return true;
+}
+
+/* An alias in a signed zone, of a name in one that is not (RFC 7672 §2.2.2). */
+static bool alias_is_secure(struct courier *c, struct slice host)
+{
+    struct dns_answer answer;
+    dns_ask(c->remote->dns, host, DNS_CNAME, &c->scratch, &answer, deadline_in(ASK));
+    c->bad_dane = answer.status == DNS_TEMPORARY || answer.status == DNS_BOGUS;
+    return answer.status == DNS_FOUND && answer.secure;
+}
+
+/* RFC 7672 §2.2: only behind secure MX records and addresses, and a secure yes or no is needed. An
+ * alias has two names under which records may stand (§2.2.3). */
+static void ask_tlsa(struct courier *c, struct slice host)
+{
+    struct slice name = c->addresses.name;
+    bool alias = !slice_eq_nocase(name, host);
+    if (!c->chosen && !c->mx.secure)
+        return;
+    if (!c->addresses.secure && !(alias && alias_is_secure(c, host)))
+        return;
+    if (!(c->addresses.secure && alias && ask_base(c, name)))
+        ask_base(c, host);
 }
 
 bool remote_host(struct courier *c)
@@ -151,7 +210,8 @@ bool remote_host(struct courier *c)
     arena_reset(&c->scratch);
     c->host_known = true;
     c->address = 0;
-    c->dane = c->bad_dane = false;
+    c->dane = c->dane_usable = c->bad_dane = false;
+    c->tlsa_n = 0;
     *a = (struct dns_addresses){.status = DNS_FOUND, .n = 1};
     if (delivery_address_parse(host, &a->list[0], &a->size[0]))
         return keep_usable(c);
@@ -164,15 +224,16 @@ bool remote_host(struct courier *c)
     if (a->status != DNS_FOUND || !keep_usable(c))
         return false;
     ask_tlsa(c, host);
-    if (!c->bad_dane)
-        return true;
-    c->any_later = true;
-    remote_why(c, QUEUE_DEFERRED, "4.7.5", S("The TLSA records of the host cannot be had"));
-    return false;
+    return true;
 }
 
 enum reach remote_nobody(struct courier *c)
 {
+    if (c->any_tls) {
+        c->why.verdict = c->any_later ? QUEUE_DEFERRED : QUEUE_FAILED;
+        c->why.status[0] = c->any_later ? '4' : '5';
+        return REACH_MESSAGE;
+    }
     if (remote_hop_is(c))
         return remote_hop_nobody(c);
     if (c->any_later) {

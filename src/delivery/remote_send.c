@@ -104,6 +104,7 @@ static void describe(
         .size = size,
         .eight_bit = flags & (QUEUE_8BIT | QUEUE_UTF8),
         .utf8 = flags & QUEUE_UTF8,
+        .require_tls = flags & QUEUE_REQUIRETLS && !(c->hop && c->hop->lmtp),
         .envid = item->message.envid,
         .ret = flags & QUEUE_RET_FULL      ? S("FULL")
                : flags & QUEUE_RET_HEADERS ? S("HDRS")

@@ -16,6 +16,9 @@ struct delivery_rules {
     const struct delivery_table *table; /* ways that are not by MX; NULL: there are none */
     bool allow_private;
     struct dial_trust *trust;
+    bool authorities;     /* trust has some */
+    uint16_t policy_port; /* of MTA-STS policy hosts */
+    bool tls_reports;
     /* Where we take mail: those are ourselves. The wildcard address stands for all that are ours.
      */
     struct sockaddr_storage listen[DELIVERY_LISTEN_MAX];

@@ -88,6 +88,7 @@ struct dns_mx_answer {
         status;  /* FOUND also for the implicit MX: one host, the domain itself (RFC 5321 §5.1) */
     bool secure; /* of the MX records */
     bool implicit, null_mx;
+    struct slice name;               /* of the domain behind CNAMEs */
     struct dns_mx hosts[DNS_MX_MAX]; /* by preference, shuffled within one */
     size_t n;
     const char *why;

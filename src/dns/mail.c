@@ -64,6 +64,7 @@ void dns_ask_mx(struct dns *d, struct slice domain, struct arena *arena, struct 
     dns_ask(d, domain, DNS_MX, arena, &answer, until);
     out->status = answer.status;
     out->secure = answer.secure;
+    out->name = answer.name;
     out->why = answer.why;
     out->implicit = out->null_mx = false;
     out->n = 0;
@@ -126,7 +127,10 @@ void dns_ask_addresses(struct dns *d, struct slice host, struct arena *arena,
                   : unsure(six.status)                                  ? six.status
                   : four.status == DNS_FOUND || six.status == DNS_FOUND ? DNS_EMPTY
                                                                         : four.status;
-    out->secure = six.secure && four.secure;
+    /* What could not be had is not in it: who suppresses one family must not make the other look
+     * unsigned (RFC 7672 §2.2.2). */
+    out->secure =
+        (six.secure || unsure(six.status)) && (four.secure || unsure(four.status)) && out->n;
     out->name = said->name;
     out->why = out->n ? NULL : said->why;
 }

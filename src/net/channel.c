@@ -1,5 +1,7 @@
 #include "net/channel_private.h"
+#include "net/peer.h"
 #include <openssl/crypto.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define FIRST_ROOM ((size_t)4096)
@@ -286,6 +288,20 @@ uint64_t channel_bytes_out(const struct channel *c)
 void channel_tls_facts(const struct channel *c, struct tls_facts *facts)
 {
     tls_facts(c->stream, facts);
+}
+
+bool channel_local(const struct channel *c, char address[PEER_TEXT])
+{
+    struct sockaddr_storage from = {0};
+    socklen_t n = sizeof from;
+    struct peer peer;
+    address[0] = '\0';
+    if (c->fd < 0 || getsockname(c->fd, (struct sockaddr *)&from, &n) ||
+        (from.ss_family != AF_INET && from.ss_family != AF_INET6))
+        return false;
+    peer_set(&peer, (const struct sockaddr *)&from, n);
+    snprintf(address, PEER_TEXT, "%s", peer.address);
+    return true;
 }
 
 bool channel_binding(const struct channel *c, const char **type, char data[64], size_t *n)

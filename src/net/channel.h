@@ -85,5 +85,7 @@ const char *channel_error(const struct channel *c);
 uint64_t channel_bytes_in(const struct channel *c);
 uint64_t channel_bytes_out(const struct channel *c);
 void channel_tls_facts(const struct channel *c, struct tls_facts *facts);
+/* Where we come from, as text ("192.0.2.1"); false: not over IP. */
+bool channel_local(const struct channel *c, char address[64]);
 /* As tls_channel_binding. */
 bool channel_binding(const struct channel *c, const char **type, char data[64], size_t *n);

@@ -31,6 +31,9 @@ struct tls_server *tls_server_current(
  * ops->handshake. */
 struct stream *tls_accept(struct tls_server *t, struct stream *below);
 
+/* Why a certificate does not hold. */
+enum tls_fault { TLS_FAULT_NONE, TLS_FAULT_NAME, TLS_FAULT_EXPIRED, TLS_FAULT_UNTRUSTED };
+
 struct tls_facts {
     bool on;
     char version[16]; /* "TLSv1.3" */
@@ -38,6 +41,7 @@ struct tls_facts {
     int bits;
     char server_name[256]; /* SNI as sent, checked to be a host name; "" when none */
     bool verified; /* as a client: the certificate is the server's (dial.h); as a server: false */
+    enum tls_fault fault; /* as a client, also after a handshake that failed */
 };
 
 void tls_facts(const struct stream *tls, struct tls_facts *facts);

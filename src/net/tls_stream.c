@@ -254,6 +254,21 @@ bool tls_lost_below(const struct stream *tls)
     return tls->ops == &tls_ops && tls_of(tls)->lost_below;
 }
 
+static enum tls_fault fault_of(long verdict)
+{
+    switch (verdict) {
+    case X509_V_OK:
+        return TLS_FAULT_NONE;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        return TLS_FAULT_NAME;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+        return TLS_FAULT_EXPIRED;
+    default:
+        return TLS_FAULT_UNTRUSTED;
+    }
+}
+
 void tls_facts(const struct stream *tls, struct tls_facts *facts)
 {
     memset(facts, 0, sizeof *facts);
@@ -268,6 +283,7 @@ void tls_facts(const struct stream *tls, struct tls_facts *facts)
     facts->bits = SSL_CIPHER_get_bits(cipher, NULL);
     facts->verified = !SSL_is_server(ssl) && SSL_get0_peer_certificate(ssl) &&
                       SSL_get_verify_result(ssl) == X509_V_OK;
+    facts->fault = SSL_is_server(ssl) ? TLS_FAULT_NONE : fault_of(SSL_get_verify_result(ssl));
     if (name && tls_host_name(name))
         snprintf(facts->server_name, sizeof facts->server_name, "%s", name);
 }

@@ -14,8 +14,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PEM_MAX    ((size_t)1024 * 1024)
-#define ANCHOR_MAX ((size_t)64 * 1024)
+#define PEM_MAX         ((size_t)1024 * 1024)
+#define ANCHOR_MAX      ((size_t)64 * 1024)
+#define AUTHORITIES_MAX ((size_t)4 * 1024 * 1024)
 
 struct gathering {
     struct gather *g;
@@ -216,6 +217,28 @@ static void way_problem(void *arg, int line, const char *text)
     problem(arg, line, "%s", text);
 }
 
+/* Whom to believe. Without them no policy of MTA-STS can be kept, which is no reason not to run. */
+static void read_authorities(struct gathering *w)
+{
+    const struct config_item *item = &w->g->config.outbound_authorities;
+    struct buffer *pem = &w->g->authorities;
+    char why[DIAL_WHY];
+    buffer_init(pem, AUTHORITIES_MAX);
+    if (!item->text || !*item->text)
+        return;
+    if (!read_file(item->text, pem)) {
+        log_warn("no certificate authorities", log_text("file", item->text),
+            log_text("reason", pem->overflow ? "larger than 4 MiB" : strerror(errno)),
+            log_text("effect", "mail that MTA-STS or REQUIRETLS wants verified waits"));
+        buffer_reset(pem);
+        return;
+    }
+    struct dial_trust *trust = dial_trust_create(buffer_slice(pem), why);
+    if (!trust)
+        problem(w, item->line, "outbound.authorities: %s: %s", item->text, why);
+    dial_trust_release(trust);
+}
+
 static void check_outbound(struct gathering *w)
 {
     const struct config *c = &w->g->config;
@@ -340,6 +363,7 @@ bool gather_check(const char *path, gather_report report, void *arg)
     struct gather g = {.data_dir = -1};
     struct gathering w = {.g = &g, .path = path, .report = report, .arg = arg};
     if (load(&w)) {
+        read_authorities(&w);
         visit_addresses(&w, NULL, false);
         read_certificates(&w, false);
         try_certificates(&w);
@@ -362,6 +386,7 @@ bool gather_all(
         log_start(STDERR_FILENO, (enum log_level)g->config.log_level,
             (enum log_format)g->config.log_format);
         log_stop(); /* one thread: lines are written at once */
+        read_authorities(&w);
         g->data_dir = open(g->config.data_dir.text, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (g->data_dir < 0)
             problem(&w, g->config.data_dir.line,
@@ -388,6 +413,7 @@ bool gather_send(const struct gather *g, const char *path, int sock)
     struct snapshot s = {.path = slice_str(path),
         .config = buffer_slice(&g->config_text),
         .anchor = buffer_slice(&g->anchor),
+        .authorities = buffer_slice(&g->authorities),
         .reactors = g->reactors};
     s.certificates = calloc(g->certificate_n + 1, sizeof *s.certificates);
     s.listeners = calloc(g->socket_n + 1, sizeof *s.listeners);
@@ -446,6 +472,7 @@ void gather_finish(struct gather *g, const struct gather *kept)
     free(g->sockets);
     buffer_finish(&g->config_text);
     buffer_finish(&g->anchor);
+    buffer_finish(&g->authorities);
     config_finish(&g->config);
     *g = (struct gather){.data_dir = -1};
 }

@@ -57,7 +57,8 @@ struct snapshot_listener {
 /* Slices point into bytes. */
 struct snapshot {
     struct slice path, config;
-    struct slice anchor; /* of dns.trust_anchor, when it is a file */
+    struct slice anchor;      /* of dns.trust_anchor, when it is a file */
+    struct slice authorities; /* of outbound.authorities; empty: none */
     uint32_t reactors;
     struct snapshot_certificate *certificates;
     size_t certificate_n;

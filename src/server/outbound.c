@@ -1,6 +1,8 @@
 #include "server/outbound.h"
 #include "base/log.h"
+#include "delivery/sts.h"
 #include "delivery/table.h"
+#include "delivery/tlsrpt.h"
 #include "intake/srs.h"
 #include "mailbox/mailbox.h"
 #include "message/address.h"
@@ -12,7 +14,8 @@
 
 struct outbound {
     struct dns *dns;
-    struct dial_trust *trust;
+    struct dial_trust *trust; /* of the rules that were made last, and the text that it is from */
+    struct buffer authorities;
     struct delivery_remote remote;
     struct directory *directory;
     struct queue_reporter reporter;
@@ -21,6 +24,8 @@ struct outbound {
     struct scope scope;
     const struct delivery_rules *refiled; /* what is queued follows these, or is about to */
     bool asking, refiling, running;
+    char contact[330];    /* of reports; empty: postmaster at our name */
+    struct scope tending; /* one task: policies and reports of TLS */
 };
 
 /* ---- names ---- */
@@ -73,16 +78,17 @@ bool outbound_names(struct outbound *o, const struct config *c, struct slice anc
 struct outbound *outbound_create(const struct config *c, struct slice anchor, char why[256])
 {
     struct outbound *o = calloc(1, sizeof *o);
-    char trust_why[DIAL_WHY];
     struct names n;
     snprintf(why, 256, "out of memory");
     if (!o)
         return NULL;
-    /* No policy asks for authorities: TLS is opportunistic, or the zone says what to trust. */
-    o->trust = dial_trust_create(S(""), trust_why);
+    snprintf(o->contact, sizeof o->contact, "%s", c->postmaster.text);
+    buffer_init(&o->authorities, SNAPSHOT_MAX);
+    scope_init(&o->tending);
     set_names(&n, c, anchor);
     write_names(&n, &o->names);
-    o->dns = o->trust ? dns_create(&n.options, why) : NULL;
+    o->remote.sts = sts_create(&o->remote);
+    o->dns = o->remote.sts ? dns_create(&n.options, why) : NULL;
     if (o->dns)
         return o;
     outbound_destroy(o);
@@ -95,11 +101,33 @@ void outbound_destroy(struct outbound *o)
         return;
     dns_destroy(o->dns);
     buffer_finish(&o->names);
+    tlsrpt_destroy(o->remote.tlsrpt);
+    sts_destroy(o->remote.sts);
     dial_trust_release(o->trust);
+    buffer_finish(&o->authorities);
     free(o);
 }
 
 /* ---- rules ---- */
+
+/* Rules stay for the life of the process, and so do the authorities of theirs: they are made anew
+ * only when the text has changed. */
+static struct dial_trust *trust_of(struct outbound *o, struct slice pem)
+{
+    char why[DIAL_WHY];
+    if (o->trust && slice_eq(pem, buffer_slice(&o->authorities)))
+        return dial_trust_retain(o->trust);
+    struct dial_trust *made = dial_trust_create(pem, why);
+    if (!made) {
+        log_error("certificate authorities refused", log_text("reason", why));
+        return NULL;
+    }
+    buffer_reset(&o->authorities);
+    buffer_add(&o->authorities, pem);
+    dial_trust_release(o->trust);
+    o->trust = made;
+    return dial_trust_retain(made);
+}
 
 static void add_listener(struct delivery_rules *r, int fd)
 {
@@ -128,7 +156,15 @@ const struct delivery_rules *outbound_rules(
     snprintf(r->hostname, sizeof r->hostname, "%s", c->hostname.text);
     r->port = (uint16_t)c->outbound_port;
     r->allow_private = c->outbound_allow_private_addresses;
-    r->trust = o->trust;
+    r->authorities = s->authorities.n;
+    r->policy_port = (uint16_t)c->outbound_policy_port;
+    r->tls_reports = c->outbound_tls_reports;
+    r->trust = trust_of(o, s->authorities);
+    if (!r->trust) {
+        delivery_table_destroy(r->table);
+        free(r);
+        return NULL;
+    }
     for (size_t i = 0; i < s->listener_n; i++)
         if (s->listeners[i].reactor == 0 && slice_eq(s->listeners[i].service, S("smtp")))
             add_listener(r, fds[i]);
@@ -325,6 +361,32 @@ static enum outcome file_report(struct store_txn *t, void *arg,
     return mailbox_append(t, &append);
 }
 
+/* ---- TLS of other domains ---- */
+
+#define TEND_EVERY    (600 * CLOCK_SEC)
+#define TEND_POLICIES 100 /* fetched again, at most, each time */
+#define FLUSH         (5 * CLOCK_SEC)
+
+static struct queue *queue_of(void *arg)
+{
+    return ((struct outbound *)arg)->queue;
+}
+
+static void tend(void *arg)
+{
+    struct outbound *o = arg;
+    deadline next = 0;
+    while (!task_cancelled()) {
+        tlsrpt_flush(o->remote.tlsrpt, deadline_in(TLSRPT_FLUSH));
+        if (clock_now() >= next) {
+            next = deadline_in(TEND_EVERY);
+            sts_tend(o->remote.sts, TEND_POLICIES);
+            tlsrpt_tend(o->remote.tlsrpt);
+        }
+        task_sleep(deadline_in(TLSRPT_FLUSH));
+    }
+}
+
 /* ---- life ---- */
 
 TASK_FN
@@ -339,6 +401,16 @@ bool outbound_open(struct outbound *o, struct store *store, struct directory *di
         .find = find,
         .deliver = file_report,
         .arg = o};
+    const struct tlsrpt_options t = {.remote = &o->remote,
+        .reporter = &o->reporter,
+        .queue = queue_of,
+        .arg = o,
+        .contact = slice_str(o->contact)};
+    o->remote.tlsrpt = tlsrpt_create(&t);
+    if (!o->remote.tlsrpt) {
+        snprintf(why, 256, "out of memory");
+        return false;
+    }
     const struct queue_options q = {.store = store,
         .carry = delivery_remote_carry,
         .arg = &o->remote,
@@ -363,6 +435,8 @@ void outbound_start(struct outbound *o)
     scope_init(&o->scope);
     o->running = true;
     follow(o);
+    if (!scope_spawn(&o->tending, TASK_NORMAL, tend, o))
+        log_warn("out of memory", log_text("effect", "no policies are refreshed, no reports sent"));
 }
 
 TASK_FN
@@ -371,8 +445,11 @@ void outbound_stop(struct outbound *o, deadline until)
     if (o->running)
         scope_close(&o->scope);
     o->running = false;
+    scope_close(&o->tending);
     if (o->queue)
         queue_stop(o->queue, until);
+    if (o->remote.tlsrpt)
+        tlsrpt_flush(o->remote.tlsrpt, deadline_in(FLUSH));
     queue_close(o->queue);
     o->queue = NULL;
     if (o->asking)

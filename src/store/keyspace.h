@@ -48,14 +48,27 @@
  *   [12] <8> copy              a copy under way: who copies, what was copied so far
  *   [32] <16> identity         imported: when, and where to
  *
+ * transport (kind 4, number 0)                                     delivery/
+ *   [1]                        header: how many policies there are
+ *   [2] domain                 MTA-STS policy
+ *   [3] <4> day domain 0 [policy] <8> hash           TLSRPT: sessions under one policy
+ *   [3] <4> day domain 0 [policy] <8> hash <8> hash  failures of one kind
+ *   [4] <4> day                domains with sessions
+ *   [5] <4> day domain         a report that could not be sent yet
+ *
  * The layouts of the values stand with the code that packs them: directory/row.c, mailbox/row.c,
- * queue/row.c. */
+ * queue/row.h, delivery/sts_private.h, delivery/tlsrpt_private.h. */
 /* clang-format on */
 #pragma once
 #include "base/pack.h"
 #include "store/engine.h"
 
-enum keyspace_partition { KEYSPACE_DIRECTORY = 1, KEYSPACE_QUEUE = 2, KEYSPACE_ACCOUNT = 3 };
+enum keyspace_partition {
+    KEYSPACE_DIRECTORY = 1,
+    KEYSPACE_QUEUE = 2,
+    KEYSPACE_ACCOUNT = 3,
+    KEYSPACE_TRANSPORT = 4,
+};
 
 static inline store_partition keyspace_partition(enum keyspace_partition kind, uint64_t number)
 {
@@ -90,4 +103,11 @@ enum keyspace_account {
     KEY_REMOVED,
     KEY_COPYING,
     KEY_IMPORTED = 32,
+};
+enum keyspace_transport {
+    KEY_TRANSPORT_HEADER = 1,
+    KEY_TRANSPORT_POLICY,
+    KEY_TRANSPORT_SESSIONS,
+    KEY_TRANSPORT_DAY,
+    KEY_TRANSPORT_RETRY,
 };
