@@ -91,6 +91,9 @@ static void hear(void *arg, struct slice text)
         {{"DSN", 3}, offsetof(struct smtp_offer, dsn)},
         {{"ENHANCEDSTATUSCODES", 19}, offsetof(struct smtp_offer, enhanced_codes)},
         {{"SIZE", 4}, offsetof(struct smtp_offer, size)},
+        {{"REQUIRETLS", 10}, offsetof(struct smtp_offer, require_tls)},
+        {{"MT-PRIORITY", 11}, offsetof(struct smtp_offer, mt_priority)},
+        {{"DELIVERBY", 9}, offsetof(struct smtp_offer, deliver_by)},
     };
     if (h->first) {
         answer_clean(word, o->name, sizeof o->name);
@@ -102,6 +105,9 @@ static void hear(void *arg, struct slice text)
             *(bool *)((char *)o + flags[i].at) = true;
     if (slice_eq_nocase(word, S("SIZE")) && !slice_to_u64(rest, UINT64_MAX, &o->size_max))
         o->size_max = 0;
+    if (slice_eq_nocase(word, S("DELIVERBY")) &&
+        !slice_to_u64(slice_cut(&rest, ','), UINT64_MAX, &o->by_min))
+        o->by_min = 0;
     if (slice_eq_nocase(word, S("AUTH")))
         add_auth(o, rest);
     else if (slice_starts_nocase(word, S("AUTH="))) /* how some wrote it before RFC 4954 */

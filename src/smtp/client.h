@@ -1,6 +1,6 @@
-/* The client's side of SMTP and LMTP (RFC 5321, 1870, 2033, 2034, 2920, 3030, 3207, 3461, 4954,
- * 6152, 6531): says what it is told to, over a channel, from a task. Whom to speak to, when to try
- * again and what a failure means for the message is the caller's.
+/* The client's side of SMTP and LMTP (RFC 5321, 1870, 2033, 2034, 2852, 2920, 3030, 3207, 3461,
+ * 4954, 6152, 6531, 6710, 8689): says what it is told to, over a channel, from a task. Whom to
+ * speak to, when to try again and what a failure means for the message is the caller's.
  *
  * One connection: create, greet, [start_tls, login,] any number of sends, quit, destroy. */
 #pragma once
@@ -48,7 +48,11 @@ struct smtp_outcome {
 struct smtp_offer {
     bool extended; /* EHLO or LHLO was understood */
     bool pipelining, chunking, eight_bit_mime, smtputf8, starttls, dsn, enhanced_codes, size;
+    bool require_tls;  /* REQUIRETLS (RFC 8689) */
+    bool mt_priority;  /* RFC 6710 */
+    bool deliver_by;   /* RFC 2852 */
     uint64_t size_max; /* 0: none told */
+    uint64_t by_min;   /* s, for BY=...;R; 0: none told */
     char auth[256];    /* mechanisms divided by blanks; "": AUTH is not offered */
     char name[256];    /* what the server calls itself */
 };
@@ -102,6 +106,13 @@ struct smtp_send {
     bool utf8;           /* needs SMTPUTF8 (RFC 6531 §3.4), UNSUPPORTED without */
     struct slice envid;  /* DSN: xtext; empty: not given */
     struct slice ret;    /* DSN: "FULL" or "HDRS"; empty: not given */
+    /* REQUIRETLS: UNSUPPORTED (5.7.30) without, unless the sender is <> (RFC 8689 §4.2.1, §5). That
+     * the connection is good enough for it is the caller's to see to. */
+    bool require_tls;
+    int8_t priority;    /* MT-PRIORITY, -9 to 9; 0, the default, is not said */
+    int64_t deliver_by; /* wall s, becomes BY= with the time that is left; 0: not given */
+    bool by_return;     /* BY mode R: UNSUPPORTED where it cannot be kept (RFC 2852 §4.1.4.1) */
+    bool by_trace;
     /* The next bytes of the message, valid until the next call; an empty piece is its end. False:
      * it cannot be read; the connection is then given up without the final dot. Any newlines: a
      * bare CR or LF is sent as CRLF, and so does the last line end. */
@@ -111,7 +122,8 @@ struct smtp_send {
 };
 
 /* One transaction. Fills every recipient's outcome; OK: at least one of them has been taken over by
- * the server. DSN parameters are passed where DSN is offered (RFC 3461 §4), else left out. */
+ * the server. DSN parameters, the priority and BY in mode N are passed where they are offered (RFC
+ * 3461 §4, RFC 6710 §4.3, RFC 2852 §4.1.4.2), else left out. */
 TASK_FN
 enum answer smtp_client_send(struct smtp_client *c, const struct smtp_send *message,
     struct smtp_send_recipient *recipients, size_t n, deadline until);

@@ -1,9 +1,11 @@
 /* One transaction: the envelope, in groups of commands where the server pipelines (RFC 2920). */
+#include "base/clock.h"
 #include "base/cursor.h"
 #include "smtp/client_private.h"
 #include "smtp/path.h"
 
-#define PARAMETER_MAX 512 /* of ORCPT and ENVID (RFC 3461 §4) */
+#define PARAMETER_MAX 512       /* of ORCPT and ENVID (RFC 3461 §4) */
+#define BY_MAX        999999999 /* s, either way (RFC 2852 §4) */
 
 /* ---- may it be said? ---- */
 
@@ -38,6 +40,33 @@ static enum answer unsupported(struct smtp_client_mail *m, const char *code, con
     return smtp_client_fail(m->c, ANSWER_UNSUPPORTED, SMTP_AT_MAIL, code, words);
 }
 
+/* RFC 2852 §4.1.4: what is left, as near to MAIL as can be. */
+static int64_t time_left(const struct smtp_send *s)
+{
+    int64_t left = s->deliver_by - clock_wall() / 1000000;
+    return left > BY_MAX ? BY_MAX : left < -BY_MAX ? -BY_MAX : left;
+}
+
+/* What the sender demands of every server on the way. */
+static enum answer check_demands(struct smtp_client_mail *m)
+{
+    const struct smtp_send *s = m->message;
+    const struct smtp_offer *o = &m->c->offer;
+    if (s->require_tls && !o->require_tls && s->sender.n) /* RFC 8689 §4.2.1 */
+        return unsupported(m, "5.7.30", "the server does not offer REQUIRETLS");
+    if (!s->deliver_by || !s->by_return)
+        return ANSWER_OK;
+    int64_t left = time_left(s);
+    if (left <= 0)
+        return unsupported(m, "5.4.7", "the time in which to deliver the message is over");
+    if (!o->deliver_by) /* RFC 2852 §4.1.4.1 */
+        return unsupported(m, "5.3.3", "the server does not offer DELIVERBY");
+    if ((uint64_t)left < o->by_min)
+        return unsupported(
+            m, "5.3.3", "the server wants more time for the message than the sender gives");
+    return ANSWER_OK;
+}
+
 static enum answer check_message(struct smtp_client_mail *m)
 {
     const struct smtp_send *s = m->message;
@@ -51,7 +80,7 @@ static enum answer check_message(struct smtp_client_mail *m)
         return unsupported(m, "5.6.3", "the server does not offer 8BITMIME");
     if (s->size && o->size_max && s->size > o->size_max) /* RFC 1870 §6.1 */
         return unsupported(m, "5.3.4", "the message is larger than the server takes");
-    return ANSWER_OK;
+    return check_demands(m);
 }
 
 /* ---- outcomes ---- */
@@ -112,6 +141,13 @@ static void put_mail(struct smtp_client_mail *m)
         put_parameter(c, S(" RET="), s->ret);
         put_parameter(c, S(" ENVID="), s->envid);
     }
+    if (s->require_tls && o->require_tls)
+        channel_put(c, S(" REQUIRETLS"));
+    if (s->priority && o->mt_priority)
+        channel_printf(c, " MT-PRIORITY=%d", s->priority);
+    if (s->deliver_by && o->deliver_by)
+        channel_printf(c, " BY=%lld;%s%s", (long long)time_left(s), s->by_return ? "R" : "N",
+            s->by_trace ? "T" : "");
     channel_put(c, S("\r\n"));
 }
 

@@ -108,14 +108,16 @@ static void greetings(void **state)
 
 static void offers(void **state)
 {
-    greet(HELLO
-        "250-MX.test greets\r\n250-pipelining\r\n250-SIZE 1000\r\n250-8BITMIME\r\n"
-        "250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n250-AUTH=PLAIN X\r\n250-DSN\r\n"
-        "250-ENHANCEDSTATUSCODES\r\n250-CHUNKING\r\n250-SMTPUTF8\r\n250 X-NEW \xc3\xa4\r\n" T);
+    greet(HELLO "250-MX.test greets\r\n250-pipelining\r\n250-SIZE 1000\r\n250-8BITMIME\r\n"
+                "250-STARTTLS\r\n250-AUTH PLAIN LOGIN\r\n250-AUTH=PLAIN X\r\n250-DSN\r\n"
+                "250-ENHANCEDSTATUSCODES\r\n250-CHUNKING\r\n250-SMTPUTF8\r\n250-RequireTLS\r\n"
+                "250-MT-PRIORITY STANAG4406\r\n250-DELIVERBY 240,x=y\r\n250 X-NEW \xc3\xa4\r\n" T);
     const struct smtp_offer *o = smtp_client_offer(client);
     assert_true(o->extended && o->pipelining && o->chunking && o->eight_bit_mime && o->smtputf8);
     assert_true(o->starttls && o->dsn && o->enhanced_codes && o->size);
+    assert_true(o->require_tls && o->mt_priority && o->deliver_by);
     assert_int_equal(o->size_max, 1000);
+    assert_int_equal(o->by_min, 240);
     assert_string_equal(o->auth, "PLAIN LOGIN PLAIN X");
     assert_string_equal(o->name, "MX.test");
     said(EHLO);
@@ -506,6 +508,11 @@ static void refuse(struct smtp_send m, struct slice address, const char *enhance
     said(EHLO);
 }
 
+static int64_t in(int64_t seconds)
+{
+    return clock_wall() / 1000000 + seconds;
+}
+
 static void unsaid(void **state)
 {
     struct slice fine = S("a@b.test");
@@ -515,11 +522,68 @@ static void unsaid(void **state)
     refuse((struct smtp_send){.sender = S("a> X@b.test")}, fine, "5.1.7");
     refuse((struct smtp_send){.sender = S("\xc3\xa4@b.test")}, fine, "5.6.7");
     refuse((struct smtp_send){.envid = S("a b")}, fine, "5.5.4");
+    refuse((struct smtp_send){.sender = fine, .require_tls = true}, fine, "5.7.30");
+    refuse((struct smtp_send){.deliver_by = in(100), .by_return = true}, fine, "5.3.3");
+    refuse((struct smtp_send){.deliver_by = in(-1), .by_return = true}, fine, "5.4.7");
     refuse((struct smtp_send){0}, S("a@b.test>\r\nDATA"), "5.1.3");
     refuse((struct smtp_send){0}, S("a@b.test\r\n"), "5.1.3");
     refuse((struct smtp_send){0}, S(""), "5.1.3");
     refuse((struct smtp_send){0}, S("\xc3\xa4@b.test"), "5.6.7");
     refuse((struct smtp_send){0}, S("a@b.test> NOTIFY=NEVER"), "5.1.3");
+}
+
+/* ---- what goes with the envelope ---- */
+
+#define ALL HELLO "250-mx\r\n250-DSN\r\n250-REQUIRETLS\r\n250-MT-PRIORITY\r\n250 DELIVERBY 60\r\n" T
+
+static enum answer send_with(struct smtp_send m, const char *script)
+{
+    struct text text = {S("x\r\n"), 0, false};
+    m.read = read_text;
+    m.arg = &text;
+    to[0] = (struct smtp_send_recipient){
+        .address = S("a@b.test"), .notify = S("NEVER"), .orcpt = S("rfc822;a@b.test")};
+    greet(script);
+    return smtp_client_send(client, &m, to, 1, SOON);
+}
+
+static void demands(void **state)
+{
+    struct slice joe = S("joe@away.test");
+    assert_int_equal(send_with((struct smtp_send){.sender = joe,
+                                   .envid = S("id"),
+                                   .ret = S("HDRS"),
+                                   .require_tls = true,
+                                   .priority = -3,
+                                   .deliver_by = 1,
+                                   .by_trace = true},
+                         ALL OK T OK T GO T OK),
+        ANSWER_OK);
+    struct slice line = buffer_slice(&output), text = S(" BY=-999999999;NT\r\n");
+    assert_true(slice_starts(line, S(EHLO "MAIL FROM:<joe@away.test> RET=HDRS ENVID=id REQUIRETLS "
+                                          "MT-PRIORITY=-3 BY=-")));
+    assert_true(slice_find_slice(line,
+                    S("RCPT TO:<a@b.test> NOTIFY=NEVER ORCPT=rfc822;a@b.test")) != SLICE_NONE);
+    assert_true(slice_find_slice(line, text) != SLICE_NONE);
+    assert_int_equal(
+        send_with((struct smtp_send){.sender = joe, .deliver_by = in(1000), .by_return = true},
+            ALL OK T OK T GO T OK),
+        ANSWER_OK);
+    line = buffer_slice(&output);
+    assert_true(slice_find_slice(line, S(" BY=1000;R\r\n")) != SLICE_NONE ||
+                slice_find_slice(line, S(" BY=999;R\r\n")) != SLICE_NONE);
+    /* less than the server's minimum */
+    assert_int_equal(
+        send_with((struct smtp_send){.sender = joe, .deliver_by = in(50), .by_return = true}, ALL),
+        ANSWER_UNSUPPORTED);
+    assert_string_equal(to[0].outcome.reply.enhanced, "5.3.3");
+    said(EHLO);
+    /* a report goes even so (RFC 8689 §5), and what is not offered is left out */
+    assert_int_equal(
+        send_with((struct smtp_send){.require_tls = true, .priority = 9, .deliver_by = in(5)},
+            PLAIN OK T OK T GO T OK),
+        ANSWER_OK);
+    said(EHLO "MAIL FROM:<>\r\nRCPT TO:<a@b.test>\r\n" DATA "x\r\n.\r\n");
 }
 
 /* ---- AUTH ---- */
@@ -621,6 +685,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(lmtp, setup, teardown),
         cmocka_unit_test_setup_teardown(parameters, setup, teardown),
         cmocka_unit_test_setup_teardown(unsaid, setup, teardown),
+        cmocka_unit_test_setup_teardown(demands, setup, teardown),
         cmocka_unit_test_setup_teardown(logins, setup, teardown),
         cmocka_unit_test_setup_teardown(long_login, setup, teardown),
         cmocka_unit_test_setup_teardown(no_tls, setup, teardown),
