@@ -31,19 +31,27 @@ static void defaults(void **state)
     assert_int_equal(c.log_level, 1);
     assert_string_equal(c.postmaster.text, "");
     assert_false(c.auth_plaintext_without_tls);
+    assert_string_equal(c.outbound_authorities.text, "/etc/ssl/certs/ca-certificates.crt");
+    assert_int_equal(c.outbound_policy_port, 443);
+    assert_true(c.outbound_tls_reports);
     config_finish(&c);
 }
 
 static void values(void **state)
 {
     struct config c;
-    assert_true(parse(
-        &c, S(LEAST "listen = { smtp = [ ]; pop3 = [\"127.0.0.1:0\", \"[::1]:0\"]; }\n"
-                    "limits = { message_size = \"1 GB\"; connections_per_address = 0 }\n"
-                    "auth = { plaintext_without_tls = true }\nlog = { format = \"json\" }\n"
-                    "tls = { certificate = \"c\"; key = \"k\"; also = ( { server_name = \"a\";"
-                    " certificate = \"b\"; key = \"c\" } ) }\n"
-                    "smtp = { bare_newline = \"normalise\" }\n")));
+    assert_true(parse(&c,
+        S(LEAST
+            "listen = { smtp = [ ]; pop3 = [\"127.0.0.1:0\", \"[::1]:0\"]; }\n"
+            "limits = { message_size = \"1 GB\"; connections_per_address = 0 }\n"
+            "auth = { plaintext_without_tls = true }\nlog = { format = \"json\" }\n"
+            "tls = { certificate = \"c\"; key = \"k\"; also = ( { server_name = \"a\";"
+            " certificate = \"b\"; key = \"c\" } ) }\n"
+            "smtp = { bare_newline = \"normalise\" }\n"
+            "outbound = { authorities = \"/ca\"; policy_port = 65535; tls_reports = false }\n")));
+    assert_string_equal(c.outbound_authorities.text, "/ca");
+    assert_int_equal(c.outbound_policy_port, 65535);
+    assert_false(c.outbound_tls_reports);
     assert_int_equal(c.listen.smtp.n, 0);
     assert_int_equal(c.listen.pop3.n, 2);
     assert_int_equal(c.listen.pop3.items[1].line, 3);
