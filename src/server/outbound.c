@@ -147,24 +147,21 @@ const struct delivery_rules *outbound_rules(
     struct outbound *o, const struct config *c, const struct snapshot *s, const int *fds)
 {
     struct delivery_rules *r = calloc(1, sizeof *r);
-    if (r)
-        r->table = ways_create(c, way_problem, NULL);
-    if (!r || !r->table) {
+    struct delivery_table *table = r ? ways_create(c, way_problem, NULL) : NULL;
+    struct dial_trust *trust = table ? trust_of(o, s->authorities) : NULL;
+    if (!trust) {
+        delivery_table_destroy(table);
         free(r);
         return NULL;
     }
+    r->table = table;
+    r->trust = trust;
     snprintf(r->hostname, sizeof r->hostname, "%s", c->hostname.text);
     r->port = (uint16_t)c->outbound_port;
     r->allow_private = c->outbound_allow_private_addresses;
     r->authorities = s->authorities.n;
     r->policy_port = (uint16_t)c->outbound_policy_port;
     r->tls_reports = c->outbound_tls_reports;
-    r->trust = trust_of(o, s->authorities);
-    if (!r->trust) {
-        delivery_table_destroy(r->table);
-        free(r);
-        return NULL;
-    }
     for (size_t i = 0; i < s->listener_n; i++)
         if (s->listeners[i].reactor == 0 && slice_eq(s->listeners[i].service, S("smtp")))
             add_listener(r, fds[i]);
