@@ -107,6 +107,13 @@ void snapshot_free_all(struct lmdb *db); /* and the probes */
 TASK_FN
 bool snapshot_run(struct lmdb *db, void (*work)(void *arg), void *arg);
 
+/* ---- what is mapped (mapping.c) ---- */
+
+#define LMDB_MAPPED_FEW ((size_t)32 * 1024 * 1024) /* a smaller file may stay mapped */
+
+/* Any thread. Gives back what is mapped of data.mdb; the bytes that were looked at, 0: none. */
+size_t mapping_trim(struct lmdb *db);
+
 /* ---- segment files (segfile.c) ---- */
 
 /* An open segment. Whoever holds it may read it even after it was unlinked. */
