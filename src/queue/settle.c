@@ -141,6 +141,7 @@ static enum outcome submit(struct settle *s, deadline until)
 {
     struct store_mutation m[2] = {{.partition = queue_row_partition(), .fn = settle_fn, .arg = s}};
     struct report *r = s->report;
+    m[0].patient = !r; /* it only ends what is done: new mail comes first and pays for the syncs */
     if (!r)
         return store_mutate(s->q->options.store, m, NULL, until);
     if (r->target.to == QUEUE_REPORT_REMOTE)

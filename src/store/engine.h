@@ -149,7 +149,9 @@ struct store_mutation {
     store_partition partition;
     struct store_id id;
     store_mutate_fn fn;
-    void *arg;            /* the store's until completion; fn may run on another thread */
+    void *arg;    /* the store's until completion; fn may run on another thread */
+    bool patient; /* awaited like any other, but its commit may wait for others' company, about
+                     as long as a commit takes (store_mutate alone) */
     enum outcome outcome; /* out, of an intent's destination */
 };
 

@@ -12,7 +12,7 @@
 #define COMMIT_GROUP_MAX   256
 #define COMMIT_GROUP_BYTES ((uint64_t)16 * 1024 * 1024)
 #define COMMIT_GROUP_TIME  (10 * CLOCK_MS)
-#define COMMIT_COMPANY     (500 * CLOCK_US) /* the longest wait for a group to be whole */
+#define COMMIT_COMPANY     (500 * CLOCK_US) /* nobody comes for so long: the group is whole */
 #define COMMIT_LANES       1024
 #define COMMIT_POSTS_MAX   4096
 #define COMMIT_POST_DELAY  (10 * CLOCK_MS) /* posts alone wait so long for company */
@@ -36,7 +36,8 @@ struct member {
     struct store_mutation *mutations; /* of a mutation, an intent or a post */
     size_t count;
     bool intent, taken;
-    bool lazy; /* a post: may wait for company */
+    bool lazy;    /* may wait for company */
+    bool awaited; /* lazy, but not as long as a post */
     struct append *appends;
     size_t append_count;
     uint64_t append_bytes;

@@ -34,8 +34,9 @@ struct committer {
     struct commit commit;
     pthread_mutex_t lock; /* guards the rest */
     pthread_cond_t work;
-    struct list turns;     /* lanes that have members */
-    size_t waiting, eager; /* members; those that are not lazy */
+    struct list turns;              /* lanes that have members */
+    size_t waiting, eager, patient; /* members; those that are not lazy; those lazy but awaited */
+    int64_t commit_time;            /* ns, of the last group */
     bool stopping, asleep;
     size_t wanted;  /* wakes the sleeper when so many wait */
     size_t company; /* members of the last group, and those that came meanwhile */
@@ -60,6 +61,7 @@ static void enqueue(struct committer *c, struct lane *lane, struct member *m)
     list_push_back(&lane->waiting, &m->node);
     c->waiting++;
     c->eager += !m->lazy;
+    c->patient += m->awaited;
     /* The first eager one ends a wait for company too. */
     if (c->asleep && (c->waiting >= c->wanted || (c->wanted == 1 && c->eager == 1)))
         pthread_cond_signal(&c->work);
@@ -71,6 +73,7 @@ static void dequeue(struct committer *c, struct lane *lane, struct member *m)
     list_remove(&m->node);
     c->waiting--;
     c->eager -= !m->lazy;
+    c->patient -= m->awaited;
     if (list_empty(&lane->waiting))
         list_remove(&lane->turn);
 }
@@ -170,25 +173,38 @@ static bool doze(struct committer *c, int64_t ns)
 }
 
 /* Under the lock. Those whom the last group has just answered come back within moments: starting
- * without them would split them over two groups for good, with the syncs of both. Waits no
- * longer than a sync takes. */
+ * without them would split them over two groups for good, with the syncs of both. Waits no longer
+ * than a commit takes, and only while they keep coming. */
 static void await_company(struct committer *c)
 {
-    int64_t sync = c->appender.sync_time;
-    int64_t patience = sync < COMMIT_COMPANY ? sync : COMMIT_COMPANY;
-    size_t wanted = c->company < COMMIT_GROUP_MAX ? c->company : COMMIT_GROUP_MAX;
+    size_t wanted = c->company < COMMIT_GROUP_MAX ? c->company : COMMIT_GROUP_MAX, before;
     if (wanted < 2 || c->waiting >= wanted || c->stopping)
         return;
+    int64_t gap = c->commit_time / 4 > COMMIT_COMPANY ? c->commit_time / 4 : COMMIT_COMPANY;
+    int64_t end = clock_now() + c->commit_time, left = c->commit_time;
     c->asleep = true;
     c->wanted = wanted;
-    int64_t end = clock_now() + patience;
-    for (int64_t left = patience; left > 0 && c->waiting < wanted && !c->stopping;) {
-        if (!doze(c, left))
-            break;
+    do {
+        before = c->waiting;
+        if (left > 0)
+            doze(c, left < gap ? left : gap);
         left = end - clock_now();
-    }
+    } while (left > 0 && c->waiting < wanted && c->waiting > before && !c->stopping);
     c->wanted = 1;
     c->asleep = false;
+}
+
+/* Under the lock. Lazy ones alone wait: somebody eager may come and pay for the syncs. */
+static void await_eager(struct committer *c)
+{
+    int64_t begun = clock_now(), left;
+    do {
+        int64_t patience = COMMIT_POST_DELAY;
+        if (c->patient && c->commit_time < patience)
+            patience = c->commit_time;
+        left = begun + patience - clock_now();
+    } while (left > 0 && doze(c, left) && c->eager == 0 && c->waiting < COMMIT_GROUP_MAX &&
+             !c->stopping);
 }
 
 /* Under the lock. False: nothing is left and the store is closing. */
@@ -197,14 +213,8 @@ static bool await_work(struct committer *c)
     c->asleep = true;
     while (c->waiting == 0 && !c->stopping)
         pthread_cond_wait(&c->work, &c->lock);
-    if (c->eager == 0 && !c->stopping) {
-        int64_t end = clock_now() + COMMIT_POST_DELAY;
-        for (int64_t left = COMMIT_POST_DELAY; left > 0 && c->eager == 0 && !c->stopping;) {
-            if (!doze(c, left))
-                break;
-            left = end - clock_now();
-        }
-    }
+    if (c->eager == 0 && !c->stopping)
+        await_eager(c);
     c->asleep = false;
     return c->waiting > 0;
 }
@@ -219,8 +229,10 @@ static void *committer_main(void *arg)
         await_company(c);
         take_group(c, &taken);
         pthread_mutex_unlock(&c->lock);
+        int64_t begun = clock_now();
         commit_group(&c->commit, &taken);
         pthread_mutex_lock(&c->lock);
+        c->commit_time = clock_now() - begun;
         c->company += c->waiting;
     }
     pthread_mutex_unlock(&c->lock);

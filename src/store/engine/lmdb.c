@@ -291,7 +291,9 @@ static enum outcome lmdb_mutate(struct store *s, struct store_mutation *m, size_
 {
     struct lmdb *db = lmdb_of(s);
     struct blobprep prep;
-    struct member member = {.mutations = m, .count = n, .intent = intent};
+    bool patient = !intent && m->patient;
+    struct member member = {
+        .mutations = m, .count = n, .intent = intent, .lazy = patient, .awaited = patient};
     enum outcome outcome = OUTCOME_DONE;
     if (!db->committer)
         return OUTCOME_FAILED;
