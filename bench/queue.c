@@ -21,17 +21,24 @@ static struct store *store;
 static struct queue *q;
 static _Atomic int64_t fresh_at, taken, downs;
 
-static long resident(void)
+/* Our own memory, and what is mapped of the page cache (the key-value file). */
+static void tell_memory(const char *when)
 {
     char line[128];
-    long kib = 0;
+    long own = 0, mapped = 0, peak = 0;
     FILE *f = fopen("/proc/self/status", "r");
-    while (f && fgets(line, sizeof line, f))
+    while (f && fgets(line, sizeof line, f)) {
         if (!strncmp(line, "RssAnon:", 8))
-            kib = strtol(line + 8, NULL, 10);
+            own = strtol(line + 8, NULL, 10);
+        else if (!strncmp(line, "RssFile:", 8))
+            mapped = strtol(line + 8, NULL, 10);
+        else if (!strncmp(line, "VmHWM:", 6))
+            peak = strtol(line + 6, NULL, 10);
+    }
     if (f)
         fclose(f);
-    return kib / 1024;
+    printf("memory %s: RSS %ld MiB (own %ld, mapped file %ld), at most %ld so far\n", when,
+        (own + mapped) / 1024, own / 1024, mapped / 1024, peak / 1024);
 }
 
 static double since(int64_t from)
@@ -131,14 +138,17 @@ static void fresh(void)
     int64_t from = clock_now();
     atomic_store(&fresh_at, 0);
     put(&new);
+    double stored = since(from);
     queue_wake(q, &new);
     while (!atomic_load(&fresh_at))
         task_sleep(deadline_in(CLOCK_MS));
-    printf("a fresh message is taken up after %.3f s (%lld of the others are out)\n",
-        (double)(atomic_load(&fresh_at) - from) / CLOCK_SEC, (long long)atomic_load(&taken));
+    printf("a fresh message is stored after %.3f s, taken up after %.3f s (%lld of the others are "
+           "out)\n",
+        stored, (double)(atomic_load(&fresh_at) - from) / CLOCK_SEC,
+        (long long)atomic_load(&taken));
 }
 
-static void bench(void *arg)
+static void open_store(void)
 {
     char why[512];
     enum store_open_error error;
@@ -146,15 +156,25 @@ static void bench(void *arg)
     if (folder)
         must((options.dir = open(folder, O_RDONLY | O_DIRECTORY)) >= 0, "opening the folder");
     must((store = store_open(&options, &error, why)) != NULL, "opening the store");
+}
+
+static void bench(void *arg)
+{
+    char why[512];
+    open_store();
     int64_t from = clock_now();
     fill();
     printf("%zu entries stored in %.1f s\n", entries, since(from));
-    long before = resident();
+    tell_memory("when they are stored");
     from = clock_now();
+    if (folder) {
+        store_close(store);
+        open_store();
+    }
     struct queue_options o = {.store = store, .carry = carry};
     must((q = queue_open(&o, why, SOON)) != NULL, "opening the queue");
-    printf(
-        "ready in %.3f s, %ld MiB of memory before, %ld after\n", since(from), before, resident());
+    printf("ready in %.3f s\n", since(from));
+    tell_memory("when it is ready");
     queue_start(q);
     task_sleep(deadline_in(CLOCK_SEC / 10));
     from = clock_now();
@@ -162,8 +182,8 @@ static void bench(void *arg)
         fresh();
     while (atomic_load(&taken) < (int64_t)entries / 5 && since(from) < 300)
         task_sleep(deadline_in(10 * CLOCK_MS));
-    printf("%lld entries out in %.1f s, %ld MiB of memory\n", (long long)atomic_load(&taken),
-        since(from), resident());
+    printf("%lld entries out in %.1f s\n", (long long)atomic_load(&taken), since(from));
+    tell_memory("when the others wait");
     fresh();
     queue_stop(q, deadline_in(CLOCK_SEC));
     queue_close(q);

@@ -71,6 +71,18 @@ static void leave(struct courier *c, const struct queue_item *item, struct queue
         s[i] = c->why;
 }
 
+/* The next message of the route, or what comes while the connection is still warm. */
+static bool go_on(struct courier *c, struct queue_item *item)
+{
+    while (may_take_more(c)) {
+        if (take(c, item))
+            return true;
+        if (!queue_await(c->batch, deadline_in(DELIVERY_IDLE)))
+            return false;
+    }
+    return false;
+}
+
 static void work(struct courier *c, struct queue_item *item)
 {
     enum reach reach = remote_find(c);
@@ -85,7 +97,7 @@ static void work(struct courier *c, struct queue_item *item)
         }
         if (reach != REACH_OK)
             break;
-        if (!settle(c, item, s) || !may_take_more(c) || !take(c, item))
+        if (!settle(c, item, s) || !go_on(c, item))
             return;
     }
     give_up(c, item, reach);

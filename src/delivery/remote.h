@@ -14,7 +14,8 @@
 
 #define DELIVERY_MESSAGES_MAX 100                  /* of one connection */
 #define DELIVERY_CONNECTION   (5 * 60 * CLOCK_SEC) /* then it takes no further message */
-#define DELIVERY_TRIES_MAX    20                   /* addresses of one batch */
+#define DELIVERY_IDLE         (1 * CLOCK_SEC) /* a connection waits so long for the next message */
+#define DELIVERY_TRIES_MAX    20              /* addresses of one batch */
 #define DELIVERY_DIAL         (30 * CLOCK_SEC)
 #define DELIVERY_MESSAGE      (3600 * CLOCK_SEC) /* one transaction */
 

@@ -6,7 +6,7 @@
 struct window {
     struct queue_row_key prefix, from;
     int64_t now;
-    size_t n;
+    size_t n, room; /* rows to be read */
     struct {
         int64_t next;
         uint64_t message;
@@ -33,7 +33,7 @@ static void window_fn(struct store_view *v, void *arg)
     w->end = false;
     w->after = SCHEDULE_NEVER;
     store_seek(v, queue_row_key_slice(&w->from), &c);
-    while (w->n < QUEUE_WINDOW) {
+    while (w->n < w->room) {
         if (!store_next_with(&c, queue_row_key_slice(&w->prefix), &key, &row)) {
             w->end = true;
             return;
@@ -105,6 +105,7 @@ static bool look(struct queue_batch *b, struct taking *t, int64_t now, deadline 
     struct slice route = schedule_name(b->route);
     w->prefix = w->from = queue_row_key_lane(route, t->account);
     w->now = now;
+    w->room = QUEUE_WINDOW_FIRST;
     for (;;) {
         if (!read_window(b, until))
             return false;
@@ -115,13 +116,14 @@ static bool look(struct queue_batch *b, struct taking *t, int64_t now, deadline 
             t->next = w->after;
             return true;
         }
-        if (t->n) {
+        struct queue_row_due last = row_of(t, w->n - 1);
+        if (t->n && (last.message != t->message || t->n == QUEUE_ITEM_MAX)) {
             t->next = now; /* there may be more, whoever comes next looks */
             return true;
         }
-        struct queue_row_due last = row_of(t, w->n - 1);
         w->from = queue_row_key_due(&last);
         w->from.p[w->from.n++] = '\0'; /* just behind it */
+        w->room = QUEUE_WINDOW;
         task_yield();
     }
 }

@@ -1,7 +1,7 @@
 #include "queue/heap.h"
 #include <stddef.h>
 
-static bool before(const struct heap_node *a, const struct heap_node *b)
+bool heap_before(const struct heap_node *a, const struct heap_node *b)
 {
     return a->at != b->at ? a->at < b->at : a->turn < b->turn;
 }
@@ -11,7 +11,7 @@ static struct heap_node *meld(struct heap_node *a, struct heap_node *b)
 {
     if (!a || !b)
         return a ? a : b;
-    if (before(b, a)) {
+    if (heap_before(b, a)) {
         struct heap_node *swap = a;
         a = b;
         b = swap;
@@ -49,10 +49,10 @@ static struct heap_node *meld_all(struct heap_node *first)
     return all;
 }
 
-void heap_put(struct heap *h, struct heap_node *n, int64_t at)
+void heap_put(struct heap *h, struct heap_node *n, int64_t at, uint64_t turn)
 {
     heap_remove(h, n);
-    *n = (struct heap_node){.at = at, .turn = h->turns++, .in = true};
+    *n = (struct heap_node){.at = at, .turn = turn, .in = true};
     h->top = meld(h->top, n);
 }
 

@@ -13,10 +13,10 @@ struct heap_node {
 
 struct heap {
     struct heap_node *top;
-    uint64_t turns;
 };
 
-/* Takes it out first when it is in. */
-void heap_put(struct heap *h, struct heap_node *n, int64_t at);
+/* Takes it out first when it is in. turn: ascending, over all heaps that are compared. */
+void heap_put(struct heap *h, struct heap_node *n, int64_t at, uint64_t turn);
+bool heap_before(const struct heap_node *a, const struct heap_node *b);
 /* Harmless when it is not in. */
 void heap_remove(struct heap *h, struct heap_node *n);

@@ -177,6 +177,11 @@ TASK_FN
 bool queue_next(
     struct queue_batch *b, struct arena *arena, struct queue_item *item, deadline until);
 
+/* When nothing more is due: waits for the next message of the route, with the connection open.
+ * False: none came in time, or the courier is wanted elsewhere: return from carry. */
+TASK_FN
+bool queue_await(struct queue_batch *b, deadline until);
+
 enum queue_verdict {
     QUEUE_DELIVERED, /* the remote took it and speaks DSN, or it is at its end */
     QUEUE_RELAYED,   /* the remote took it and does not speak DSN */

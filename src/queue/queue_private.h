@@ -16,8 +16,10 @@
 #define QUEUE_TEND_EVERY   (30 * CLOCK_SEC)
 #define QUEUE_RESCAN_EVERY 300             /* s, while not all routes fit into memory */
 #define QUEUE_WINDOW       128             /* due rows looked at in one read */
+#define QUEUE_WINDOW_FIRST 16              /* in the first one: most are not owned yet */
 #define QUEUE_BATCH_TIME   (CLOCK_SEC / 4) /* a courier may take before others' turn */
 #define QUEUE_STORE_PAUSE  10              /* s, after the store failed */
+#define QUEUE_EVICT        8               /* waiting couriers that leave at once for others */
 
 struct claim {
     struct table_node node;
@@ -65,7 +67,10 @@ struct queue_batch {
     struct schedule_route *route;
     struct list claims;
     deadline turn; /* then it is others' turn */
-    bool found;
+    bool found;    /* something to do, since it was asked last */
+    struct schedule_waiter waiter;
+    struct event wake;
+    bool waiting, leave;
     struct window *window;
     struct buffer rows;
 };

@@ -1,6 +1,5 @@
 #include "queue/schedule.h"
 #include "base/hash.h"
-#include "base/list.h"
 #include "base/random.h"
 #include "base/table.h"
 #include "queue/heap.h"
@@ -26,6 +25,8 @@ struct schedule_route {
     int64_t until, served; /* end of the back-off, 0: up; the last start */
     uint32_t failures;
     unsigned lane_n, running, limit;
+    struct list waiters; /* of those that run */
+    unsigned waiting;
     bool asking; /* the last that started has not found anything yet: no other starts meanwhile */
     bool proven;
     enum class class;
@@ -38,8 +39,9 @@ struct schedule {
     struct table routes, lanes;
     struct heap heaps[CLASSES];
     unsigned running_of[CLASSES], caps[CLASSES], running;
-    struct list idle;
+    struct list idle, waiters;
     size_t idle_n, down;
+    uint64_t turns;
 };
 
 static unsigned at_least_one(unsigned n)
@@ -67,6 +69,7 @@ struct schedule *schedule_create(const struct schedule_options *options)
     table_init(&s->lanes, s->options.lanes_max);
     table_init(&s->routes, s->options.lanes_max + SCHEDULE_IDLE_MAX + 1);
     list_init(&s->idle);
+    list_init(&s->waiters);
     return s;
 }
 
@@ -134,13 +137,13 @@ static void place(struct schedule *s, struct schedule_route *r)
 {
     set_class(s, r);
     struct heap *h = &s->heaps[r->class];
-    if (!r->lanes.top || r->asking || r->running >= limit_of(r)) {
+    if (!r->lanes.top || r->asking || r->running - r->waiting >= limit_of(r)) {
         heap_remove(h, &r->node);
         return;
     }
     int64_t at = later(later(r->lanes.top->at, r->until), r->served);
     if (!r->node.in || r->node.at != at)
-        heap_put(h, &r->node, at);
+        heap_put(h, &r->node, at, s->turns++);
 }
 
 /* ---- routes and lanes come and go ---- */
@@ -202,6 +205,7 @@ static struct schedule_route *take_route(struct schedule *s, struct slice name)
     r->name_n = name.n;
     memcpy(r->name, name.p, name.n);
     list_init(&r->idle);
+    list_init(&r->waiters);
     if (!table_insert(&s->routes, &r->by_name, hash_slice(name))) {
         free(r);
         return NULL;
@@ -256,7 +260,7 @@ bool schedule_note(struct schedule *s, struct slice route, uint64_t account, int
         lane->notes++;
         at = later(at, lane->served);
         if (!lane->node.in || at < lane->node.at)
-            heap_put(&r->lanes, &lane->node, at);
+            heap_put(&r->lanes, &lane->node, at, s->turns++);
         place(s, r);
     }
     rest_route(s, r);
@@ -312,13 +316,19 @@ static bool class_has_room(const struct schedule *s, enum class class)
     return s->running < s->options.couriers && s->running_of[class] < s->caps[class];
 }
 
+/* Is there a courier for the first route of this class? */
+static bool may_start(const struct schedule *s, enum class class, const struct heap_node *top)
+{
+    return list_entry(top, struct schedule_route, node)->waiting || class_has_room(s, class);
+}
+
 /* The earliest of the classes that have a courier free. */
 static struct schedule_route *first(const struct schedule *s)
 {
     const struct heap_node *best = NULL;
     for (int i = 0; i < CLASSES; i++) {
         const struct heap_node *top = s->heaps[i].top;
-        if (top && class_has_room(s, (enum class)i) && (!best || top->at < best->at))
+        if (top && may_start(s, (enum class)i, top) && (!best || heap_before(top, best)))
             best = top;
     }
     return best ? list_entry(best, struct schedule_route, node) : NULL;
@@ -330,14 +340,22 @@ int64_t schedule_next(const struct schedule *s)
     return r ? r->node.at : SCHEDULE_NEVER;
 }
 
-struct schedule_route *schedule_start(struct schedule *s, int64_t now)
+struct schedule_route *schedule_start(
+    struct schedule *s, int64_t now, struct schedule_waiter **waiter)
 {
     struct schedule_route *r = first(s);
+    if (waiter)
+        *waiter = NULL;
     if (!r || r->node.at > now)
         return NULL;
-    r->running++;
     r->asking = true;
     r->served = now;
+    if (r->waiting && waiter) { /* the last that came: the others' connections may end */
+        *waiter = list_entry(r->waiters.prev, struct schedule_waiter, of_route);
+        schedule_wait_over(s, *waiter);
+        return r;
+    }
+    r->running++;
     s->running++;
     s->running_of[r->class]++;
     place(s, r);
@@ -361,17 +379,56 @@ struct slice schedule_name(const struct schedule_route *r)
     return slice(r->name, r->name_n);
 }
 
-bool schedule_stay(const struct schedule *s, const struct schedule_route *r, int64_t now)
+/* Does another route wait for a courier of this one? */
+static bool wanted_elsewhere(const struct schedule *s, const struct schedule_route *r, int64_t now)
 {
-    if (r->until > now || r->running > limit_of(r))
-        return false;
     for (int i = 0; i < CLASSES; i++) {
         const struct heap_node *top = s->heaps[i].top;
         bool mine = s->running >= s->options.couriers || i == (int)r->class;
-        if (top && top->at <= now && top != &r->node && mine && !class_has_room(s, (enum class)i))
-            return false;
+        if (top && top->at <= now && top != &r->node && mine && !may_start(s, (enum class)i, top))
+            return true;
     }
+    return false;
+}
+
+bool schedule_stay(const struct schedule *s, const struct schedule_route *r, int64_t now)
+{
+    return r->until <= now && r->running - r->waiting <= limit_of(r) &&
+           !wanted_elsewhere(s, r, now);
+}
+
+bool schedule_wait(struct schedule *s, struct schedule_route *r, bool found,
+    struct schedule_waiter *waiter, int64_t now)
+{
+    if (r->waiting >= SCHEDULE_WAITERS_ROUTE || r->failures || wanted_elsewhere(s, r, now))
+        return false;
+    waiter->route = r;
+    list_push_back(&r->waiters, &waiter->of_route);
+    list_push_back(&s->waiters, &waiter->of_all);
+    r->waiting++;
+    if (!found)
+        r->asking = false;
+    place(s, r);
     return true;
+}
+
+void schedule_wait_over(struct schedule *s, struct schedule_waiter *waiter)
+{
+    list_remove(&waiter->of_route);
+    list_remove(&waiter->of_all);
+    waiter->route->waiting--;
+    place(s, waiter->route);
+}
+
+struct schedule_waiter *schedule_evict(struct schedule *s, bool all, int64_t now)
+{
+    if (list_empty(&s->waiters))
+        return NULL;
+    struct schedule_waiter *oldest = list_entry(s->waiters.next, struct schedule_waiter, of_all);
+    if (!all && !wanted_elsewhere(s, oldest->route, now))
+        return NULL;
+    schedule_wait_over(s, oldest);
+    return oldest;
 }
 
 bool schedule_pick(
@@ -383,7 +440,7 @@ bool schedule_pick(
     struct schedule_lane *lane = list_entry(top, struct schedule_lane, node);
     lane->readers++;
     lane->served = now;
-    heap_put(&r->lanes, &lane->node, now);
+    heap_put(&r->lanes, &lane->node, now, s->turns++);
     place(s, r);
     *pick = (struct schedule_pick){.account = lane->account, .lane = lane, .notes = lane->notes};
     return true;
@@ -398,7 +455,7 @@ void schedule_picked(struct schedule *s, struct schedule_route *r, const struct 
         if (next == SCHEDULE_NEVER)
             heap_remove(&r->lanes, &lane->node);
         else if (!lane->node.in || lane->node.at != later(next, lane->served))
-            heap_put(&r->lanes, &lane->node, later(next, lane->served));
+            heap_put(&r->lanes, &lane->node, later(next, lane->served), s->turns++);
     }
     if (!lane->node.in && !lane->readers)
         drop_lane(s, lane);

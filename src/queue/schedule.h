@@ -12,6 +12,7 @@
  * then one courier, until there is a success. Routes that failed last time have at most a quarter
  * of all couriers, those without a success so far half: slow dead hosts do not use up all. */
 #pragma once
+#include "base/list.h"
 #include "base/slice.h"
 
 #define SCHEDULE_NEVER INT64_MAX
@@ -21,11 +22,17 @@
 #define SCHEDULE_LANES_MAX      ((size_t)256 * 1024)
 #define SCHEDULE_IDLE_MAX       1024 /* routes without work whose pace is remembered */
 #define SCHEDULE_FIRST_LIMIT    2    /* couriers of a route that is not known yet */
-#define SCHEDULE_GAP_FIRST      300  /* s */
+#define SCHEDULE_WAITERS_ROUTE  2
+#define SCHEDULE_GAP_FIRST      300 /* s */
 #define SCHEDULE_GAP_MAX        (4 * 3600)
 
 struct schedule;
 struct schedule_route;
+/* A courier that has nothing to do and keeps its connection for what comes next. */
+struct schedule_waiter {
+    struct list of_route, of_all;
+    struct schedule_route *route;
+};
 struct schedule_options {
     unsigned couriers, couriers_route;  /* 0: the defaults above */
     size_t lanes_max;                   /* 0: SCHEDULE_LANES_MAX */
@@ -54,13 +61,25 @@ void schedule_shed(struct schedule *s, int64_t from);
 int64_t schedule_next(const struct schedule *s);
 
 /* The next route for which a courier should start now; NULL: none. Balanced by schedule_ended
- * (found: it ever found something to do). */
-struct schedule_route *schedule_start(struct schedule *s, int64_t now);
+ * (found: it found something to do). *waiter: not NULL when a waiting courier of the route is to
+ * go on instead, whose wait is over. waiter may be NULL where none waits. */
+struct schedule_route *schedule_start(
+    struct schedule *s, int64_t now, struct schedule_waiter **waiter);
 void schedule_ended(struct schedule *s, struct schedule_route *r, bool found, int64_t now);
 struct slice schedule_name(const struct schedule_route *r);
 /* May a courier of this route take another message? Not when it is down, when its limit shrank, or
  * when another route is due and finds no courier free. */
 bool schedule_stay(const struct schedule *s, const struct schedule_route *r, int64_t now);
+
+/* A courier of this route waits until schedule_start or schedule_evict tells of it. False: so many
+ * wait already, or it is wanted elsewhere. */
+bool schedule_wait(struct schedule *s, struct schedule_route *r, bool found,
+    struct schedule_waiter *waiter, int64_t now);
+/* The wait is over by itself. */
+void schedule_wait_over(struct schedule *s, struct schedule_waiter *waiter);
+/* The one that has waited longest while a due route finds no courier free, or while `all` shall
+ * go; its wait is over. NULL: none. */
+struct schedule_waiter *schedule_evict(struct schedule *s, bool all, int64_t now);
 
 /* The lane of this route whose turn it is; false: none is due. The caller then looks into the store
  * and tells with schedule_picked what it found. */

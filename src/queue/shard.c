@@ -36,6 +36,8 @@ static void release_all(struct queue_batch *b)
     }
 }
 
+static void fill(struct shard *s, int64_t now);
+
 static void courier(void *arg)
 {
     struct queue_batch *b = arg;
@@ -44,7 +46,10 @@ static void courier(void *arg)
     s->q->options.carry(s->q->options.arg, b);
     metric_add(&running, -1);
     release_all(b);
-    schedule_ended(s->schedule, b->route, b->found, queue_now());
+    int64_t now = queue_now();
+    schedule_ended(s->schedule, b->route, b->found, now);
+    /* At once: couriers that see a free place would think that nobody needs theirs. */
+    fill(s, now);
     buffer_finish(&b->rows);
     free(b->window);
     free(b);
@@ -57,6 +62,7 @@ static bool start(struct shard *s, struct schedule_route *r)
     if (b) {
         *b = (struct queue_batch){.shard = s, .route = r, .turn = deadline_in(QUEUE_BATCH_TIME)};
         list_init(&b->claims);
+        event_init(&b->wake);
         buffer_init(&b->rows, (size_t)512 * 1024);
         if (scope_spawn(&s->scope, TASK_NORMAL, courier, b))
             return true;
@@ -65,6 +71,60 @@ static bool start(struct shard *s, struct schedule_route *r)
     schedule_ended(s->schedule, r, false, queue_now());
     shard_pause(s);
     return false;
+}
+
+static void wake(struct schedule_waiter *w, bool leave)
+{
+    struct queue_batch *b = list_entry(w, struct queue_batch, waiter);
+    b->waiting = false;
+    b->leave = leave;
+    event_raise(&b->wake);
+}
+
+static void fill(struct shard *s, int64_t now)
+{
+    struct schedule_route *r;
+    struct schedule_waiter *waiter;
+    while (s->pause <= now && !atomic_load(&s->q->stopping) &&
+           (r = schedule_start(s->schedule, now, &waiter))) {
+        if (waiter)
+            wake(waiter, false);
+        else if (!start(s, r))
+            break;
+    }
+}
+
+/* ---- couriers that wait ---- */
+
+TASK_FN
+bool queue_await(struct queue_batch *b, deadline until)
+{
+    struct shard *s = b->shard;
+    if (atomic_load(&s->q->stopping) || task_cancelled() ||
+        !schedule_wait(s->schedule, b->route, b->found, &b->waiter, queue_now()))
+        return false;
+    b->waiting = b->found = true;
+    event_raise(&s->event); /* there may be something by now */
+    enum wait w = event_wait(&b->wake, until);
+    if (b->waiting) {
+        b->waiting = false;
+        schedule_wait_over(s->schedule, &b->waiter);
+        return false;
+    }
+    if (w == WAIT_TIMEOUT) /* woken in the same moment */
+        w = event_wait(&b->wake, until);
+    b->found = b->leave;
+    b->turn = deadline_in(QUEUE_BATCH_TIME);
+    return w == WAIT_OK && !b->leave;
+}
+
+/* Those that are wanted elsewhere; a few at a time, each that ends has this looked at again. */
+static void evict(struct shard *s, bool all, int64_t now)
+{
+    struct schedule_waiter *w;
+    for (unsigned i = 0; (all || i < QUEUE_EVICT) && (w = schedule_evict(s->schedule, all, now));
+         i++)
+        wake(w, true);
 }
 
 void shard_pause(struct shard *s)
@@ -111,12 +171,10 @@ static int64_t look(struct shard *s)
 {
     int64_t now = queue_now();
     publish(s);
-    struct schedule_route *r;
     if (s->spilled && !s->loading && s->rescan <= now)
         s->loading = scope_spawn(&s->scope, TASK_NORMAL, reload, s);
-    while (s->pause <= now && (r = schedule_start(s->schedule, now)))
-        if (!start(s, r))
-            break;
+    fill(s, now);
+    evict(s, false, now);
     int64_t next = schedule_next(s->schedule);
     next = next < s->pause ? s->pause : next;
     if (next >= now + LOOK_EVERY / CLOCK_SEC)
@@ -138,6 +196,7 @@ static void keep(void *arg)
     while (!atomic_load(&s->q->stopping))
         event_wait(&s->event, deadline_in(look(s)));
     for (;;) {
+        evict(s, true, queue_now());
         schedule_figures(s->schedule, &f);
         if (!f.running || clock_now() >= s->q->stop_until)
             break;

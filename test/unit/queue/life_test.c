@@ -97,12 +97,27 @@ static void try_item(struct queue_batch *b, struct queue_item *item)
         atomic_fetch_add(&reports_remote, 1);
 }
 
+static _Atomic int64_t patience; /* ns, until a courier that found nothing ends */
+static _Atomic int waiting, woken;
+
+static bool next(struct queue_batch *b, struct arena *arena, struct queue_item *item)
+{
+    bool more = true;
+    while (more && !queue_next(b, arena, item, SOON)) {
+        atomic_fetch_add(&waiting, 1);
+        more = patience && queue_await(b, deadline_in(patience));
+        atomic_fetch_add(&waiting, -1);
+        atomic_fetch_add(&woken, more);
+    }
+    return more;
+}
+
 static void carry(void *arg, struct queue_batch *b)
 {
     struct arena arena;
     struct queue_item item;
     arena_init(&arena, (size_t)4 * 1024 * 1024);
-    while (queue_next(b, &arena, &item, SOON)) {
+    while (next(b, &arena, &item)) {
         if (mood == DEAD) {
             const struct queue_settlement why = {
                 .verdict = QUEUE_DEFERRED, .status = "4.4.1", .reply = S("connection refused")};
@@ -257,12 +272,14 @@ static void everything(void *arg)
     static const char *const routes[] = {"a.example", "b.example", "c.example", "d.example"};
     begin(11, 0);
     mood = BY_CHANCE;
+    patience = 2 * CLOCK_MS;
     report_to = QUEUE_REPORT_LOCAL;
     for (unsigned i = 0; i < MESSAGES; i++)
         put_one(i, 0, routes[i % 4]);
     queue_start(q);
     drain(600);
     queue_stop(q, SOON);
+    patience = 0;
     int lost = 0, bounced = 0;
     for (unsigned i = 0; i < MESSAGES * EACH; i++) {
         int t = taken[i / EACH][i % EACH], f = failed[i / EACH][i % EACH];
@@ -281,6 +298,83 @@ static void everything(void *arg)
 static void each_entry_ends_once(void **state)
 {
     run_on(2, everything, NULL);
+}
+
+static _Atomic size_t items, largest;
+
+static void carry_many(void *arg, struct queue_batch *b)
+{
+    struct arena arena;
+    struct queue_item item;
+    arena_init(&arena, (size_t)4 * 1024 * 1024);
+    while (queue_next(b, &arena, &item, SOON)) {
+        struct queue_settlement s[QUEUE_ITEM_MAX] = {0};
+        atomic_fetch_add(&items, 1);
+        if (item.n > atomic_load(&largest))
+            atomic_store(&largest, item.n);
+        CHECK(queue_settle(b, &item, s, SOON));
+        arena_reset(&arena);
+    }
+    arena_reset(&arena);
+}
+
+static void many(void *arg)
+{
+    enum { MANY = 2 * QUEUE_ITEM_MAX + 50 };
+    static struct queue_recipient r[MANY];
+    char why[256];
+    struct queue_options o = {.carry = carry_many, .reporter = &reporter};
+    begin(22, 0);
+    queue_close(q);
+    o.store = fixture_store;
+    CHECK(q = queue_open(&o, why, SOON));
+    for (size_t i = 0; i < MANY; i++)
+        r[i] = (struct queue_recipient){.address = S("x@a.example"), .route = S("a.example")};
+    struct queue_new new = {
+        .message = {.account = 1, .created = wall()}, .recipients = r, .n = MANY};
+    CHECK(fixture_put(&new, S("Subject: x\r\n\r\nhello\r\n")) == OUTCOME_DONE);
+    queue_start(q);
+    queue_wake(q, &new);
+    drain(0);
+    CHECK(items == 3 && largest == QUEUE_ITEM_MAX);
+    end();
+}
+
+static void recipients_of_a_message_go_together(void **state)
+{
+    run_on(1, many, NULL);
+}
+
+static void waits(void *arg)
+{
+    static char names[40][16];
+    begin(21, 0);
+    mood = ALWAYS;
+    patience = 60 * CLOCK_SEC;
+    queue_start(q);
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        put_one(i, QUEUE_NOTIFY_NEVER, i % 2 ? "a.example" : "b.example");
+        while (i % 10 == 9 && entries())
+            task_sleep(deadline_in(CLOCK_MS));
+    }
+    CHECK(woken > 0);
+    for (unsigned i = 0; i < 40; i++) { /* more routes than couriers: those that wait leave */
+        snprintf(names[i], sizeof names[i], "r%u.example", i);
+        put_one(i, QUEUE_NOTIFY_NEVER, names[i]);
+    }
+    drain(0);
+    CHECK(waiting > 0);
+    queue_stop(q, SOON);
+    CHECK(waiting == 0);
+    patience = 0;
+    end();
+}
+
+static void couriers_wait_for_more(void **state)
+{
+    int64_t before = real_now();
+    run_on(2, waits, NULL);
+    CHECK(real_now() - before < 30 * CLOCK_SEC);
 }
 
 static void unknown(void *arg)
@@ -502,6 +596,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_entry_ends_once),
+        cmocka_unit_test(recipients_of_a_message_go_together),
+        cmocka_unit_test(couriers_wait_for_more),
         cmocka_unit_test(an_unknown_outcome_neither_loses_nor_repeats),
         cmocka_unit_test(a_dead_route_waits_and_expires),
         cmocka_unit_test(a_restart_knows_what_waits),

@@ -47,14 +47,14 @@ static void nothing_starts_before_it_is_due(void **state)
     assert_true(schedule_next(s) == NEVER);
     assert_true(schedule_note(s, S("a.example"), 1, 100));
     assert_int_equal(schedule_next(s), 100);
-    assert_null(schedule_start(s, 99));
-    struct schedule_route *r = schedule_start(s, 100);
+    assert_null(schedule_start(s, 99, NULL));
+    struct schedule_route *r = schedule_start(s, 100, NULL);
     assert_slice(schedule_name(r), S("a.example"));
-    assert_null(schedule_start(s, 100)); /* the first has not looked yet */
+    assert_null(schedule_start(s, 100, NULL)); /* the first has not looked yet */
     assert_int_equal(serve(s, r, 100, NEVER), 1);
     assert_int_equal(serve(s, r, 100, NEVER), UINT64_MAX);
     schedule_ended(s, r, true, 100);
-    assert_null(schedule_start(s, 1000));
+    assert_null(schedule_start(s, 1000, NULL));
     schedule_destroy(s);
 }
 
@@ -62,7 +62,7 @@ static void senders_of_a_route_go_round(void **state)
 {
     struct schedule *s = make(0, 0, 0);
     schedule_note(s, S("a.example"), 1, 50); /* 100,000 of them, for long */
-    struct schedule_route *r = schedule_start(s, 100);
+    struct schedule_route *r = schedule_start(s, 100, NULL);
     for (int i = 0; i < 100; i++)
         assert_int_equal(serve(s, r, 100, 50), 1);
     schedule_note(s, S("a.example"), 2, 101);
@@ -84,10 +84,10 @@ static void routes_go_round(void **state)
     schedule_note(s, S("a.example"), 1, 10);
     schedule_note(s, S("b.example"), 1, 11);
     for (int i = 0; i < 6; i++) {
-        struct schedule_route *r = schedule_start(s, 100);
+        struct schedule_route *r = schedule_start(s, 100, NULL);
         assert_slice(schedule_name(r), i % 2 ? S("b.example") : S("a.example"));
         assert_true(serve(s, r, 100, 10) == 1);
-        assert_null(schedule_start(s, 100));
+        assert_null(schedule_start(s, 100, NULL));
         assert_false(schedule_stay(s, r, 100)); /* the other waits */
         schedule_ended(s, r, true, 100);
     }
@@ -99,7 +99,7 @@ static unsigned fill(struct schedule *s, struct schedule_route **r, int64_t now)
 {
     unsigned n = 0;
     struct schedule_route *one;
-    for (; (one = schedule_start(s, now)); n++) {
+    for (; (one = schedule_start(s, now, NULL)); n++) {
         *r = one;
         assert_int_equal(serve(s, one, now, 0), 1);
     }
@@ -150,18 +150,18 @@ static void a_route_that_is_down_waits(void **state)
     assert_false(schedule_stay(s, r, 10));
     end(s, r, n, 10);
     schedule_note(s, S("a.example"), 2, 20); /* new mail waits with it */
-    assert_null(schedule_start(s, 309));
+    assert_null(schedule_start(s, 309, NULL));
     assert_int_equal(schedule_next(s), 310);
-    assert_ptr_equal(schedule_start(s, 310), r);
+    assert_ptr_equal(schedule_start(s, 310, NULL), r);
     assert_true(serve(s, r, 310, 0) == 1);
-    assert_null(schedule_start(s, 310)); /* one courier tries */
+    assert_null(schedule_start(s, 310, NULL)); /* one courier tries */
     schedule_figures(s, &f);
     assert_true(f.down == 1 && f.running == 1 && f.lanes == 2);
     schedule_down(s, r, 310);
     schedule_ended(s, r, true, 310);
     assert_int_equal(schedule_next(s), 910);
     schedule_up(s, S("a.example"));
-    assert_ptr_equal(schedule_start(s, 311), r);
+    assert_ptr_equal(schedule_start(s, 311, NULL), r);
     assert_int_equal(schedule_failures(r, &until), 0);
     schedule_ended(s, r, false, 311);
     schedule_destroy(s);
@@ -188,7 +188,7 @@ static void an_old_look_hides_no_new_note(void **state)
     struct schedule *s = make(0, 5, 0);
     struct schedule_pick pick;
     schedule_note(s, S("a.example"), 1, 0);
-    struct schedule_route *r = schedule_start(s, 10);
+    struct schedule_route *r = schedule_start(s, 10, NULL);
     assert_true(schedule_pick(s, r, 10, &pick));
     schedule_note(s, S("a.example"), 1, 10);
     schedule_picked(s, r, &pick, NEVER, true, 10);
@@ -223,13 +223,70 @@ static void idle_routes_are_forgotten_in_the_end(void **state)
     for (int i = 0; i < SCHEDULE_IDLE_MAX + 100; i++) {
         snprintf(name, sizeof name, "r%d.example", i);
         schedule_note(s, slice_str(name), 1, 0);
-        struct schedule_route *r = schedule_start(s, 10);
+        struct schedule_route *r = schedule_start(s, 10, NULL);
         assert_int_equal(serve(s, r, 10, NEVER), 1);
         schedule_down(s, r, 10);
         schedule_ended(s, r, true, 10);
     }
     schedule_figures(s, &f);
     assert_true(f.routes == SCHEDULE_IDLE_MAX && f.down == SCHEDULE_IDLE_MAX && f.lanes == 0);
+    schedule_destroy(s);
+}
+
+static void a_courier_that_waits_goes_on(void **state)
+{
+    struct schedule *s = make(2, 5, 0);
+    struct schedule_waiter w, *woken;
+    struct schedule_figures f;
+    schedule_note(s, S("a.example"), 1, 0);
+    struct schedule_route *a = schedule_start(s, 10, &woken), *b;
+    assert_true(a && !woken && serve(s, a, 10, NEVER) == 1);
+    schedule_success(s, a);
+    assert_true(schedule_wait(s, a, true, &w, 10));
+    assert_null(schedule_start(s, 10, &woken));
+    schedule_note(s, S("a.example"), 2, 11);
+    assert_null(schedule_start(s, 10, &woken));
+    assert_ptr_equal(schedule_start(s, 11, &woken), a);
+    assert_ptr_equal(woken, &w);
+    assert_null(schedule_start(s, 11, &woken)); /* it has not looked yet */
+    assert_int_equal(serve(s, a, 11, NEVER), 2);
+    schedule_figures(s, &f);
+    assert_int_equal(f.running, 1);
+    assert_true(schedule_wait(s, a, true, &w, 11));
+    schedule_note(s, S("b.example"), 1, 11);
+    assert_true((b = schedule_start(s, 11, &woken)) && !woken && serve(s, b, 11, NEVER) == 1);
+    schedule_success(s, b);
+    assert_null(schedule_evict(s, false, 11));
+    schedule_note(s, S("c.example"), 1, 11); /* finds no courier but the one that waits */
+    assert_null(schedule_start(s, 11, &woken));
+    assert_ptr_equal(schedule_evict(s, false, 11), &w);
+    assert_false(schedule_wait(s, a, true, &w, 11));
+    schedule_ended(s, a, true, 11);
+    assert_slice(schedule_name(schedule_start(s, 11, &woken)), S("c.example"));
+    schedule_destroy(s);
+}
+
+static void few_wait_and_none_when_all_end(void **state)
+{
+    struct schedule *s = make(9, 5, 0);
+    struct schedule_waiter w[SCHEDULE_WAITERS_ROUTE + 1];
+    struct schedule_route *r = NULL;
+    unsigned n = 0;
+    schedule_note(s, S("a.example"), 1, 0);
+    for (; n <= SCHEDULE_WAITERS_ROUTE; n++) {
+        assert_non_null(r = schedule_start(s, 10, NULL));
+        serve(s, r, 10, 0);
+        schedule_success(s, r);
+    }
+    for (unsigned i = 0; i < n; i++)
+        assert_int_equal(schedule_wait(s, r, true, &w[i], 10), i < SCHEDULE_WAITERS_ROUTE);
+    schedule_wait_over(s, &w[0]);
+    for (unsigned i = 1; i < SCHEDULE_WAITERS_ROUTE; i++)
+        assert_ptr_equal(schedule_evict(s, true, 10), &w[i]);
+    assert_null(schedule_evict(s, true, 10));
+    schedule_down(s, r, 10);
+    assert_false(schedule_wait(s, r, true, &w[0], 10));
+    end(s, r, n, 10);
     schedule_destroy(s);
 }
 
@@ -261,7 +318,7 @@ static void the_dead_delay_nobody(void **state)
             } else {
                 i++;
             }
-        while ((r = schedule_start(s, now))) {
+        while ((r = schedule_start(s, now, NULL))) {
             bool live = slice_eq(schedule_name(r), S("live.example"));
             assert_true(serve(s, r, now, live ? NEVER : 0) != UINT64_MAX);
             if (live) {
@@ -332,7 +389,7 @@ static void model_serve(struct model *m, int route, int64_t now)
 static void model_start(struct model *m, int64_t now)
 {
     char name[16];
-    struct schedule_route *r = schedule_start(m->s, now);
+    struct schedule_route *r = schedule_start(m->s, now, NULL);
     if (!r) {
         assert_true(schedule_next(m->s) > now);
         return;
@@ -417,6 +474,8 @@ int main(void)
         cmocka_unit_test(an_old_look_hides_no_new_note),
         cmocka_unit_test(a_full_schedule_says_so),
         cmocka_unit_test(idle_routes_are_forgotten_in_the_end),
+        cmocka_unit_test(a_courier_that_waits_goes_on),
+        cmocka_unit_test(few_wait_and_none_when_all_end),
         cmocka_unit_test(the_dead_delay_nobody),
         cmocka_unit_test(it_agrees_with_a_model),
     };
