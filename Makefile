@@ -39,6 +39,7 @@ bench: build
 	@bench/big
 	@bench/lmtp
 	@bench/imap
+	@bench/outbound
 
 install: build
 	@tools/install "$(DESTDIR)" "$(PREFIX)"
