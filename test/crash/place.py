@@ -52,8 +52,8 @@ class Skip(Exception):
 class Place:
     """A copy of the template, its server, its shim and its ledger."""
 
-    def __init__(self, journal=False, disk=None, data=None):
-        """disk: size of a file system of its own. data: another folder than the template."""
+    def __init__(self, journal=False, disk=None, data=None, more=MORE):
+        """disk: size of a file system of its own. data: another folder than the template. more: of the config."""
         self.folder = tempfile.mkdtemp(dir=base())
         os.chmod(self.folder, 0o755)
         who = support.owner()
@@ -70,7 +70,7 @@ class Place:
             for name in files:
                 os.chown(os.path.join(top, name), who.pw_uid, who.pw_gid)
         os.chown(self.folder, who.pw_uid, who.pw_gid)  # the LMTP socket is made here
-        self.server = support.Server(folder=self.folder, more=MORE)
+        self.server = support.Server(folder=self.folder, more=more)
         self.data = self.server.data
         self.plain = dict(self.server.env)
         self.shim = shim.Shim(self.folder, journal)
