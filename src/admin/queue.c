@@ -81,6 +81,7 @@ static void add_details(json_t *row, const struct queue_listed *l)
     json_object_set_new(row, "route", command_json_text(l->entry.route));
     json_object_set_new(row, "remote", text_or_null(l->remote));
     json_object_set_new(row, "trace", text_or_null(m->trace));
+    json_object_set_new(row, "alias", text_or_null(m->alias));
     json_object_set_new(row, "created", time_of(m->created));
     json_object_set_new(row, "expires", time_of(m->expires));
 }

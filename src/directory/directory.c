@@ -182,10 +182,20 @@ enum directory_result directory_get_account(
     return DIRECTORY_OK;
 }
 
+/* Senders made for forwarded mail (intake/srs.h): nothing else is looked up for them. */
+static bool is_reserved(struct slice local)
+{
+    return slice_starts_nocase(local, S("srs0=")) || slice_starts_nocase(local, S("srs1="));
+}
+
 enum directory_result directory_place_for(struct store_view *v,
     const struct directory_text *address, struct directory_row_domain *domain, char *why)
 {
     struct directory_row_address taken;
+    if (is_reserved(directory_text_local(address))) {
+        directory_why(why, "addresses that begin with SRS0= or SRS1= are those of forwarded mail");
+        return DIRECTORY_BAD;
+    }
     enum directory_result found =
         directory_get_domain(v, directory_text_domain(address), domain, why);
     if (found != DIRECTORY_OK)

@@ -70,7 +70,7 @@ enum directory_result directory_get_address(struct store_view *v, struct slice l
     struct slice domain, struct directory_row_address *row, char *why);
 enum directory_result directory_get_account(
     struct store_view *v, uint64_t id, struct directory_row_account *row, char *why);
-/* Is the domain there (NO_DOMAIN) and the address free (EXISTS)? */
+/* Is the domain there (NO_DOMAIN), and the address free (EXISTS) and not reserved (BAD)? */
 enum directory_result directory_place_for(struct store_view *v,
     const struct directory_text *address, struct directory_row_domain *domain, char *why);
 bool directory_put_domain(

@@ -54,6 +54,9 @@ static void elsewhere(struct directory *d)
           DIRECTORY_OK);
     CHECK(alias_add(d, "bad@example.org", "nobody@example.org") == DIRECTORY_BAD);
     CHECK(strcmp(why, "nobody@example.org does not exist here") == 0);
+    CHECK(alias_add(d, "SRS0=x@example.org", "ann@example.org") == DIRECTORY_BAD);
+    CHECK(alias_add(d, "srs1=@example.org", "ann@example.org") == DIRECTORY_BAD);
+    CHECK(strstr(why, "forwarded mail"));
     CHECK(directory_alias_list(d, collect, all, DEADLINE_NEVER) == DIRECTORY_OK);
     CHECK(strcmp(all, "out@example.org=Joe.Doe@away.test,ann@example.org ") == 0);
     CHECK(verify(d) == 0);
