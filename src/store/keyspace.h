@@ -56,8 +56,11 @@
  *   [4] <4> day                domains with sessions
  *   [5] <4> day domain         a report that could not be sent yet
  *
+ * trace (kind 5, number 0)                                         trace/
+ *   [1] <8> 2^63 - 1 - time <8> chance   events of messages, the latest first
+ *
  * The layouts of the values stand with the code that packs them: directory/row.c, mailbox/row.c,
- * queue/row.h, delivery/sts_private.h, delivery/tlsrpt_private.h. */
+ * queue/row.h, delivery/sts_private.h, delivery/tlsrpt_private.h, trace/chunk.h. */
 /* clang-format on */
 #pragma once
 #include "base/pack.h"
@@ -68,6 +71,7 @@ enum keyspace_partition {
     KEYSPACE_QUEUE = 2,
     KEYSPACE_ACCOUNT = 3,
     KEYSPACE_TRANSPORT = 4,
+    KEYSPACE_TRACE = 5,
 };
 
 static inline store_partition keyspace_partition(enum keyspace_partition kind, uint64_t number)
@@ -89,6 +93,7 @@ enum keyspace_queue {
     KEY_QUEUE_ROUTE,
     KEY_QUEUE_FILED,
 };
+enum keyspace_trace { KEY_TRACE_CHUNK = 1 };
 enum keyspace_account {
     KEY_HEADER = 1,
     KEY_NAME,
