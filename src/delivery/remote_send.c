@@ -122,12 +122,25 @@ static void settle_all(const struct queue_item *item, const struct queue_settlem
         settlements[i] = *one;
 }
 
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384, verified". */
+static struct slice tls_text(struct courier *c)
+{
+    struct tls_facts tls;
+    char text[sizeof tls.version + sizeof tls.cipher + 16];
+    channel_tls_facts(smtp_client_channel(c->client), &tls);
+    int n = tls.on ? snprintf(text, sizeof text, "%s %s%s", tls.version, tls.cipher,
+                         tls.verified ? ", verified" : "")
+                   : 0;
+    return n > 0 ? arena_copy(&c->item, slice(text, (size_t)n)) : S("");
+}
+
 static bool judge(struct courier *c, const struct smtp_send_recipient *list, size_t n,
     struct queue_settlement *settlements)
 {
     struct delivery_facts facts = {.dsn = smtp_client_offer(c->client)->dsn,
         .without_tls = c->without_tls,
         .chosen = c->chosen};
+    struct slice tls = tls_text(c);
     for (size_t i = 0; i < n; i++)
         facts.some_taken |= list[i].outcome.answer == ANSWER_OK;
     for (size_t i = 0; i < n; i++) {
@@ -137,6 +150,7 @@ static bool judge(struct courier *c, const struct smtp_send_recipient *list, siz
         delivery_verdict(&list[i].outcome, &facts, reply, &settlements[i]);
         remote_hop_judge(c, &settlements[i]);
         settlements[i].remote = slice_str(c->peer);
+        settlements[i].tls = tls;
     }
     return true;
 }

@@ -1,4 +1,5 @@
 #include "imap/fetch_private.h"
+#include "trace/trace.h"
 
 #define OUT_LONG  ((size_t)32 * 1024) /* sent when more than this is gathered */
 #define OUT_SMALL ((size_t)16 * 1024) /* what is longer goes out by itself */
@@ -298,12 +299,36 @@ static void note_seen(struct fetch *f, uint32_t uid)
     f->seen_runs[f->seen_n++] = (struct mailbox_uids){uid, uid};
 }
 
+/* All of the message, of its text or of a part, up to the end. */
+static bool is_read(const struct fetch *f, uint32_t i)
+{
+    const struct imap_section *section = &f->items.sections[i];
+    const struct section_bytes *bytes = &f->parts[i].bytes;
+    if ((section->kind != IMAP_SECTION_ALL && section->kind != IMAP_SECTION_TEXT) ||
+        f->parts[i].cached || !bytes->exists)
+        return false;
+    return !section->partial || (bytes->n && bytes->offset + bytes->n == f->source.size);
+}
+
+static void trace_fetch(const struct fetch *f, const struct mailbox_message *m)
+{
+    bool read = false;
+    for (uint32_t i = 0; i < f->items.section_n && !read; i++)
+        read = is_read(f, i);
+    if (read && trace_covers(m->date))
+        trace_note(TRACE_FETCHED, trace_number(TRACE_ACCOUNT, f->session->account),
+            trace_number(TRACE_BLOB, m->blob), trace_text(TRACE_PROTOCOL, "imap"),
+            trace_text(TRACE_PEER, conn_peer(f->session->talk.conn)->address));
+}
+
 void fetch_line(struct fetch *f, const struct fetch_message *m)
 {
     bool seen = f->seen && !(m->row.flags & MAILBOX_SEEN);
     if (prepare_all(f, m)) {
         put_line(f, m, seen);
         f->session->fetched += f->alive;
+        if (f->alive)
+            trace_fetch(f, &m->row);
         if (seen && f->alive)
             note_seen(f, m->row.uid);
     } else if (f->source.gone) {

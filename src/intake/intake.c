@@ -24,7 +24,8 @@ bool intake_mail(struct smtp_session *s, const struct smtp_mail *mail, struct sm
     size_t n = 0;
     t->announced = mail->size;
     t->utf8 = mail->utf8;
-    t->recipient[0] = t->id[0] = '\0';
+    t->recipient[0] = '\0';
+    intake_trace_id(t->id);
     if (!p->null) {
         memcpy(t->sender, p->local, p->local_n);
         n = p->local_n;
@@ -40,7 +41,9 @@ bool intake_rcpt(struct smtp_session *s, const struct smtp_rcpt *rcpt, struct sm
 {
     struct intake_session *t = intake_of(s);
     bool ok = intake_recipients_add(t, rcpt, reply);
-    if (!ok)
+    if (ok)
+        intake_journal_taken(t, &rcpt->recipient);
+    else
         intake_journal_rcpt(t, &rcpt->recipient, reply);
     return ok;
 }

@@ -3,6 +3,10 @@
 #include "base/metrics.h"
 #include "intake/forward.h"
 #include "intake/submission_private.h"
+#include "mailbox/mailbox.h"
+#include "message/header.h"
+#include "trace/trace.h"
+#include <stdio.h>
 
 METRIC(mx_accepted, METRIC_COUNTER, "barid_messages_accepted_total", "protocol=\"smtp\"",
     "Messages taken and stored")
@@ -59,14 +63,83 @@ static struct slice path_text(const struct smtp_path *path, struct buffer *text)
     return buffer_slice(text);
 }
 
+/* ---- the trace ---- */
+
+#define TRACED_FROM(t)                                                                             \
+    trace_text(TRACE_ID, (t)->id),                                                                 \
+        trace_text(TRACE_PROTOCOL, smtp_protocol((t)->smtp, (t)->utf8)),                           \
+        trace_text(TRACE_PEER, conn_peer(smtp_conn((t)->smtp))->address),                          \
+        trace_text(TRACE_HELO, smtp_helo((t)->smtp)),                                              \
+        trace_text(TRACE_LOGIN, (t)->submitter ? (t)->submitter->address : NULL)
+
+static void trace_refused(const struct intake_session *t, struct slice from, struct slice to,
+    const struct smtp_reply *reply)
+{
+    trace_note(reply->code ? TRACE_REFUSED : TRACE_UNKNOWN, TRACED_FROM(t),
+        trace_slice(TRACE_FROM, from), trace_slice(TRACE_TO, to),
+        trace_number(TRACE_CODE, reply->code), trace_text(TRACE_STATUS, reply->enhanced),
+        trace_text(TRACE_REPLY, reply->text));
+}
+
+/* Without its brackets; empty when there is none to be found. */
+static struct slice message_id(const struct intake_session *t, char made[INTAKE_ADDRESS + 1])
+{
+    struct header_field field;
+    struct slice head = t->spool ? spool_head(t->spool) : S("");
+    if (!header_find(head, S("Message-ID"), &field)) {
+        snprintf(made, INTAKE_ADDRESS + 1, "%s@%s", t->id, t->options->hostname);
+        return t->submitter ? slice_str(made) : S(""); /* intake_submission_head */
+    }
+    size_t from = slice_find(field.value, '<'), to = slice_rfind(field.value, '>');
+    if (from == SLICE_NONE || to == SLICE_NONE || to < from)
+        return slice_trim(field.value);
+    return slice_sub(field.value, from + 1, to - from - 1);
+}
+
+static void trace_accepted(
+    const struct intake_session *t, uint64_t size, const struct smtp_reply *reply)
+{
+    const struct tls_facts *tls = conn_tls(smtp_conn(t->smtp));
+    char made[INTAKE_ADDRESS + 1], secured[sizeof tls->version + sizeof tls->cipher + 1] = "";
+    uint32_t recipients = t->rcpt_n + (t->submitter ? t->submitter->outgoing.n : 0);
+    if (!trace_on())
+        return;
+    if (tls->on)
+        snprintf(secured, sizeof secured, "%s %s", tls->version, tls->cipher);
+    trace_note(TRACE_ACCEPTED, TRACED_FROM(t), trace_text(TRACE_TLS, secured),
+        trace_text(TRACE_FROM, t->sender), trace_text(TRACE_TO, t->recipient),
+        trace_slice(TRACE_MESSAGE_ID, message_id(t, made)), trace_number(TRACE_SIZE, size),
+        trace_number(TRACE_RECIPIENTS, recipients), trace_number(TRACE_CODE, reply->code),
+        trace_text(TRACE_STATUS, reply->enhanced), trace_text(TRACE_REPLY, reply->text));
+    for (uint32_t i = 0; i < t->account_n; i++)
+        if (t->accounts[i].deliver && t->accounts[i].outcome == OUTCOME_DONE)
+            trace_note(TRACE_STORED, trace_text(TRACE_ID, t->id),
+                trace_number(TRACE_ACCOUNT, t->accounts[i].id),
+                trace_number(TRACE_MAILBOX, MAILBOX_INBOX), trace_number(TRACE_BLOB, t->blob));
+}
+
+/* The first one stands in the line of the message. */
+void intake_journal_taken(const struct intake_session *t, const struct smtp_path *recipient)
+{
+    struct buffer text;
+    if (t->rcpt_n < 2 || t->single || !trace_on())
+        return;
+    struct slice to = path_text(recipient, &text);
+    trace_note(TRACE_RECIPIENT, trace_text(TRACE_ID, t->id), trace_slice(TRACE_TO, to));
+    buffer_finish(&text);
+}
+
+/* ---- recipients, senders, messages ---- */
+
 void intake_journal_rcpt(const struct intake_session *t, const struct smtp_path *recipient,
     const struct smtp_reply *reply)
 {
     metric_add(&rcpt_refused, 1);
-    if (!log_enabled(LOG_INFO))
+    if (!log_enabled(LOG_INFO) && !trace_on())
         return;
     struct buffer text;
     struct slice to = path_text(recipient, &text);
+    trace_refused(t, slice_str(t->sender), to, reply);
     log_info("recipient refused", conn_field(t),
         log_text("peer", conn_peer(smtp_conn(t->smtp))->address), account_field(t),
         log_text("from", t->sender), log_slice("to", to), log_int("code", reply->code),
@@ -78,9 +151,10 @@ void intake_journal_sender(
     const struct intake_session *t, const struct smtp_path *sender, const struct smtp_reply *reply)
 {
     struct buffer text;
-    if (!log_enabled(LOG_INFO))
+    if (!log_enabled(LOG_INFO) && !trace_on())
         return;
     struct slice from = path_text(sender, &text);
+    trace_refused(t, from, S(""), reply);
     log_info("sender refused", conn_field(t),
         log_text("peer", conn_peer(smtp_conn(t->smtp))->address), account_field(t),
         log_slice("from", from), log_int("code", reply->code), log_text("status", reply->enhanced),
@@ -117,6 +191,7 @@ void intake_journal_outcome(
     log_info("recipient not reached", conn_field(t), log_text("id", t->id),
         log_int("recipient", index + 1), log_int("code", reply->code),
         log_text("status", reply->enhanced), log_text("reason", reply->text));
+    trace_refused(t, slice_str(t->sender), slice_str(index ? NULL : t->recipient), reply);
 }
 
 static void count(const struct intake_session *t, bool ok)
@@ -136,8 +211,10 @@ void intake_journal_message(struct intake_session *t, uint64_t size, const struc
     if (ok) {
         t->accepted++;
         metric_add(&bytes_accepted, (int64_t)size);
+        trace_accepted(t, size, reply);
     } else {
         t->refused++;
+        trace_refused(t, slice_str(t->sender), slice_str(t->recipient), reply);
     }
     const char *event = ok ? "accepted" : reply->code ? "refused" : "outcome unknown";
     log_info(event, conn_field(t), log_text("id", t->id),

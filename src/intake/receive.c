@@ -25,7 +25,6 @@ bool intake_receive_begin(struct smtp_session *s, struct smtp_reply *reply)
         return false;
     }
     scan_init(&t->scan);
-    intake_trace_id(t->id);
     return true;
 }
 
@@ -49,6 +48,7 @@ static enum outcome store(
         if (t->accounts[i].deliver)
             list[n++] = (struct delivery_recipient){.account = t->accounts[i].id};
     enum outcome o = delivery_local(t->options->store, m, list, n, deadline_in(INTAKE_DELIVERY));
+    t->blob = m->blob;
     n = 0;
     for (uint32_t i = 0; i < t->account_n; i++)
         if (t->accounts[i].deliver)

@@ -38,8 +38,8 @@ struct intake_session {
     /* the transaction */
     uint64_t announced; /* SIZE= */
     bool utf8;
-    bool single; /* all RCPT so far named the same address */
-    char id[INTAKE_ID + 1];
+    bool single;                        /* all RCPT so far named the same address */
+    char id[INTAKE_ID + 1];             /* made at MAIL */
     char sender[INTAKE_ADDRESS + 1];    /* local@domain, local unquoted; "" for <> */
     char recipient[INTAKE_ADDRESS + 1]; /* of the first RCPT */
     struct intake_account *accounts;
@@ -49,6 +49,7 @@ struct intake_session {
     struct intake_forward *forwards; /* of aliases that name addresses elsewhere (forward.h) */
     uint32_t forward_n, forward_room;
     struct spool *spool;
+    store_blob_id blob; /* of the message when it is stored */
     struct scan scan;
 };
 
@@ -119,6 +120,8 @@ void intake_journal_rcpt(const struct intake_session *t, const struct smtp_path 
 /* Each copy that leaves, after it was stored: to whom, and under which id of the queue. Loops that
  * ended here. */
 void intake_journal_forwarded(const struct intake_session *t, const struct queue_new *list);
+/* A recipient that was taken. */
+void intake_journal_taken(const struct intake_session *t, const struct smtp_path *recipient);
 /* LMTP: the recipient that a stored message did not reach. */
 void intake_journal_outcome(
     const struct intake_session *t, unsigned index, const struct smtp_reply *reply);

@@ -24,6 +24,7 @@ static bool on_mail(struct smtp_session *s, const struct smtp_mail *mail, struct
 {
     struct intake_session *t = intake_of(s);
     intake_outgoing_reset(&t->submitter->outgoing);
+    intake_trace_id(t->id);
     if (!intake_outgoing_sender(&t->submitter->outgoing, &mail->sender))
         smtp_reply_set(reply, 451, "4.3.0", "Out of memory, try again later");
     else if (intake_author_envelope(t, &mail->sender, reply))

@@ -1,6 +1,7 @@
 /* What is logged and counted. */
 #include "base/log.h"
 #include "pop3/session_private.h"
+#include "trace/trace.h"
 
 METRIC(retrieved, METRIC_COUNTER, "barid_pop3_retrieved_total", "", "Messages given out by RETR")
 METRIC(retrieved_bytes, METRIC_COUNTER, "barid_pop3_retrieved_bytes_total", "",
@@ -61,8 +62,13 @@ void pop3_journal_closed(const struct pop3_session *s, enum conn_end why)
         log_int("bytes", (int64_t)s->bytes));
 }
 
-void pop3_journal_retrieved(struct pop3_session *s, uint64_t octets)
+void pop3_journal_retrieved(
+    struct pop3_session *s, uint64_t octets, store_blob_id blob, int64_t date)
 {
+    if (trace_covers(date))
+        trace_note(TRACE_FETCHED, trace_number(TRACE_ACCOUNT, s->account),
+            trace_number(TRACE_BLOB, blob), trace_text(TRACE_PROTOCOL, "pop3"),
+            trace_text(TRACE_PEER, conn_peer(s->talk.conn)->address));
     s->retrieved++;
     s->bytes += octets;
     metric_add(&retrieved, 1);

@@ -23,6 +23,7 @@ struct transfer {
 struct look {
     const struct mailbox_entry *entry;
     bool found, seen;
+    int64_t date;
 };
 
 static void look_fn(struct store_view *v, void *arg)
@@ -32,6 +33,7 @@ static void look_fn(struct store_view *v, void *arg)
     l->found =
         mailbox_read_message(v, MAILBOX_INBOX, l->entry->uid, &m) && m.blob == l->entry->blob;
     l->seen = l->found && (m.flags & MAILBOX_SEEN);
+    l->date = m.date;
 }
 
 static void broken(struct transfer *t, const char *event)
@@ -46,9 +48,14 @@ static void gone(struct transfer *t)
         &t->s->talk, POP3_CODE_NONE, "The message was removed by another client meanwhile");
 }
 
+struct found {
+    bool seen;
+    int64_t date;
+};
+
 /* Another device may have removed it since the list was read. False: the reply is given. */
 TASK_FN
-static bool find(struct transfer *t, bool *seen)
+static bool find(struct transfer *t, struct found *found)
 {
     struct look look = {.entry = t->entry};
     struct store *store = t->s->talk.service->store;
@@ -59,7 +66,8 @@ static bool find(struct transfer *t, bool *seen)
     }
     if (!look.found)
         gone(t);
-    *seen = look.seen;
+    found->seen = look.seen;
+    found->date = look.date;
     return look.found;
 }
 
@@ -147,11 +155,11 @@ static bool transfer(struct transfer *t)
 /* True: the message, or its top, has gone out whole. */
 TASK_FN
 static bool retrieve(
-    struct pop3_session *s, const struct pop3_command *c, struct pop3_top *top, bool *seen)
+    struct pop3_session *s, const struct pop3_command *c, struct pop3_top *top, struct found *found)
 {
     struct transfer t = {.s = s, .entry = pop3_maildrop_find(s, c), .top = top};
     bool sent = false;
-    if (!t.entry || !find(&t, seen))
+    if (!t.entry || !find(&t, found))
         return false;
     if (!budget_take(PIECE)) {
         pop3_talk_error(&s->talk, POP3_CODE_SYS_TEMP, "Out of memory, try again later");
@@ -165,14 +173,14 @@ static bool retrieve(
     free(t.piece);
     budget_give(PIECE);
     if (sent && !top)
-        pop3_journal_retrieved(s, t.at);
+        pop3_journal_retrieved(s, t.at, t.entry->blob, found->date);
     return sent;
 }
 
 void pop3_retr_all(struct pop3_session *s, const struct pop3_command *c)
 {
-    bool seen = true;
-    if (!retrieve(s, c, NULL, &seen) || seen)
+    struct found found = {.seen = true};
+    if (!retrieve(s, c, NULL, &found) || found.seen)
         return;
     uint32_t uid = s->list.entries[c->message - 1].uid;
     mailbox_post_seen(s->talk.service->store, s->account, MAILBOX_INBOX, uid);
@@ -181,8 +189,8 @@ void pop3_retr_all(struct pop3_session *s, const struct pop3_command *c)
 void pop3_retr_top(struct pop3_session *s, const struct pop3_command *c)
 {
     struct pop3_top top = {.lines = c->lines};
-    bool seen;
-    retrieve(s, c, &top, &seen);
+    struct found found;
+    retrieve(s, c, &top, &found);
 }
 
 void pop3_retr_offer_top(const struct pop3_talk *t, bool mail, struct buffer *lines)

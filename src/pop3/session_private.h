@@ -127,7 +127,8 @@ void pop3_journal_connected(const struct pop3_talk *t);
 void pop3_journal_opened(const struct pop3_session *s);
 void pop3_journal_preauth_closed(const struct pop3_preauth *s, enum conn_end why);
 void pop3_journal_closed(const struct pop3_session *s, enum conn_end why);
-void pop3_journal_retrieved(struct pop3_session *s, uint64_t octets);
+void pop3_journal_retrieved(
+    struct pop3_session *s, uint64_t octets, store_blob_id blob, int64_t date);
 /* Something of the store did not work. */
 void pop3_journal_fault(const struct pop3_session *s, const char *event, uint32_t uid);
 void pop3_journal_update(struct pop3_session *s, size_t marked, enum outcome o);

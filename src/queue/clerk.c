@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "queue/queue_private.h"
+#include "trace/trace.h"
 #include <stdlib.h>
 
 #define ROWS_A_READ 200
@@ -144,6 +145,18 @@ static void plan(struct round *r, size_t i)
     r->settle.delayed[i] = due && !expire;
 }
 
+static void trace_expired(const struct round *r, size_t i, const char *id)
+{
+    const struct queue_entry *e = &r->entries[i];
+    const struct queue_settlement *v = &r->settlements[i];
+    trace_note(TRACE_EXPIRED, trace_slice(TRACE_ID, r->item.message.trace),
+        trace_text(TRACE_QUEUE, id), trace_slice(TRACE_TO, e->recipient),
+        trace_slice(TRACE_ROUTE, e->route),
+        trace_text(TRACE_WHAT, e->state == QUEUE_DOOMED ? "administrator" : "time"),
+        trace_text(TRACE_STATUS, v->status), trace_slice(TRACE_REMOTE, v->remote),
+        trace_slice(TRACE_REPLY, v->reply), trace_number(TRACE_ATTEMPTS, e->attempts));
+}
+
 static void log_entries(const struct round *r)
 {
     char id[16];
@@ -158,6 +171,8 @@ static void log_entries(const struct round *r)
             log_text("queue", id), log_slice("to", e->recipient),
             log_text("status", r->settlements[i].status),
             log_slice("reply", r->settlements[i].reply), log_int("attempts", e->attempts));
+        if (gone)
+            trace_expired(r, i, id);
     }
 }
 

@@ -1,5 +1,6 @@
 #include "queue/manage.h"
 #include "queue/queue_private.h"
+#include "trace/trace.h"
 #include <stdlib.h>
 
 #define ROWS_A_READ 1000
@@ -161,8 +162,8 @@ struct changed {
     uint64_t message, account;
     uint32_t index;
     bool done;
-    size_t route_n;
-    char route[QUEUE_ROUTE_MAX];
+    size_t route_n, trace_n, recipient_n;
+    char route[QUEUE_ROUTE_MAX], trace[QUEUE_TRACE_MAX], recipient[QUEUE_ADDRESS_MAX];
 };
 
 struct changing {
@@ -255,12 +256,30 @@ static enum outcome change_fn(struct store_txn *t, void *arg)
     return OUTCOME_DONE;
 }
 
+/* What fails by the administrator's wish has its line when it has failed (clerk.c). */
+static void trace_change(enum queue_change change, const struct changed *d)
+{
+    static const enum trace_kind kinds[] = {[QUEUE_RETRY] = TRACE_RETRIED,
+        [QUEUE_HOLD] = TRACE_HELD,
+        [QUEUE_RELEASE] = TRACE_RELEASED,
+        [QUEUE_REMOVE] = TRACE_REMOVED};
+    char id[16];
+    if (change == QUEUE_BOUNCE)
+        return;
+    queue_id_text(d->message, id);
+    trace_note(kinds[change], trace_slice(TRACE_ID, slice(d->trace, d->trace_n)),
+        trace_text(TRACE_QUEUE, id), trace_slice(TRACE_TO, slice(d->recipient, d->recipient_n)),
+        trace_slice(TRACE_ROUTE, slice(d->route, d->route_n)));
+}
+
 static void tell(struct changing *c)
 {
     for (size_t i = 0; i < c->n; i++) {
         const struct changed *d = &c->list[i];
         struct slice route = slice(d->route, d->route_n);
         c->count += d->done;
+        if (d->done)
+            trace_change(c->change, d);
         if (!c->q || !d->done || c->change == QUEUE_HOLD || c->change >= QUEUE_REMOVE)
             continue;
         if (c->change == QUEUE_RETRY)
@@ -281,6 +300,14 @@ static bool flush(struct changing *c)
     return c->outcome == OUTCOME_DONE;
 }
 
+static size_t copy(struct slice from, char *to, size_t room)
+{
+    size_t n = from.n < room ? from.n : room;
+    if (n)
+        memcpy(to, from.p, n);
+    return n;
+}
+
 static bool collect(void *arg, const struct queue_listed *l)
 {
     struct changing *c = arg;
@@ -288,8 +315,9 @@ static bool collect(void *arg, const struct queue_listed *l)
     d->message = l->message.id;
     d->account = l->message.account;
     d->index = l->entry.index;
-    d->route_n = l->entry.route.n;
-    memcpy(d->route, l->entry.route.p, d->route_n);
+    d->route_n = copy(l->entry.route, d->route, sizeof d->route);
+    d->trace_n = copy(l->message.trace, d->trace, sizeof d->trace);
+    d->recipient_n = copy(l->entry.recipient, d->recipient, sizeof d->recipient);
     return c->n < CHANGES_MAX || flush(c);
 }
 

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "queue/queue_private.h"
+#include "trace/trace.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -152,6 +153,20 @@ void queue_close(struct queue *q)
     free(q);
 }
 
+/* As text, for each recipient a line of its own: reports find their own with the message. */
+static void trace_queued(const struct queue_new *new, const char *id)
+{
+    const struct queue_message *m = &new->message;
+    const char *what = m->flags & QUEUE_IS_REPORT ? "report" : "message";
+    for (size_t i = 0; i < new->n; i++) {
+        const struct queue_recipient *r = &new->recipients[i];
+        trace_note(TRACE_QUEUED, trace_slice(TRACE_ID, m->trace), trace_text(TRACE_QUEUE, id),
+            trace_slice(TRACE_FROM, m->sender), trace_slice(TRACE_TO, r->address),
+            trace_slice(TRACE_ROUTE, r->route), trace_text(TRACE_WHAT, r->held ? "held" : what),
+            trace_number(TRACE_SIZE, m->size));
+    }
+}
+
 void queue_wake(struct queue *q, const struct queue_new *new)
 {
     const struct queue_message *m = &new->message;
@@ -163,6 +178,7 @@ void queue_wake(struct queue *q, const struct queue_new *new)
     log_info("queued", log_slice("id", m->trace), log_text("queue", id),
         log_slice("from", m->sender), log_int("recipients", (int64_t) new->n),
         log_int("size", (int64_t)m->size));
+    trace_queued(new, id);
     for (size_t i = 0; i < new->n; i++) {
         const struct queue_recipient *r = &new->recipients[i];
         if (r->held || slice_eq(r->route, last))

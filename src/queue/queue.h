@@ -196,6 +196,7 @@ struct queue_settlement {
     bool remote_said;    /* reply is the remote's */
     bool at_end;         /* DELIVERED: into a mailbox, nobody else reports that */
     struct slice remote; /* "mx.example.org [192.0.2.1]"; empty */
+    struct slice tls;    /* of the connection: "TLSv1.3 ..."; empty: none */
     struct slice why;    /* one plain sentence for people; empty: made from the status */
     int64_t not_before;  /* DEFERRED: wall s; 0: the schedule decides */
 };

@@ -152,6 +152,7 @@ struct report {
     struct queue_recipient recipient;
     const struct queue_reporter *reporter;
     int64_t now;
+    bool refused; /* LOCAL: the account was gone, nobody has the report */
 };
 
 /* What is to be told to the sender. True: *report is NULL when it is nothing. False: it could not

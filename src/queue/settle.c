@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "queue/queue_private.h"
+#include "trace/trace.h"
 #include <stdlib.h>
 
 #define TRY_GAP_MAX 30 /* s */
@@ -148,7 +149,36 @@ static enum outcome submit(struct settle *s, deadline until)
         return store_mutate(s->q->options.store, m, &r->blob, until);
     m[1] = m[0];
     m[0] = (struct store_mutation){.partition = r->target.partition, .fn = report_fn, .arg = r};
-    return store_intent(s->q->options.store, m, 2, &r->blob, until);
+    enum outcome o = store_intent(s->q->options.store, m, 2, &r->blob, until);
+    r->refused = m[0].outcome == OUTCOME_REFUSED;
+    return o;
+}
+
+static const char *report_text(const struct settle *s)
+{
+    bool delayed = false, failed = false;
+    for (size_t i = 0; i < s->item->n; i++) {
+        delayed |= s->delayed[i];
+        failed |= s->action[i] == SETTLE_GONE && s->settlements[i].verdict == QUEUE_FAILED;
+    }
+    return failed ? "failure" : delayed ? "delay" : "success";
+}
+
+/* One that is queued has a line of its own, of queue_wake. */
+static void trace_report(const struct settle *s, enum outcome o)
+{
+    const struct queue_message *m = &s->item->message;
+    const struct report *r = s->report;
+    char id[16];
+    if (!r || o != OUTCOME_DONE || r->refused)
+        return;
+    bool local = r->target.to == QUEUE_REPORT_LOCAL;
+    queue_id_text(m->id, id);
+    trace_note(TRACE_REPORT, trace_slice(TRACE_ID, m->trace), trace_text(TRACE_QUEUE, id),
+        trace_slice(TRACE_TO, m->sender), trace_text(TRACE_WHAT, report_text(s)),
+        local ? trace_number(TRACE_ACCOUNT, r->target.account) : (struct trace_field){0},
+        local ? trace_number(TRACE_MAILBOX, r->target.mailbox) : (struct trace_field){0},
+        local ? trace_number(TRACE_BLOB, r->blob.id) : (struct trace_field){0});
 }
 
 /* The report has entered the queue, or may have. */
@@ -182,6 +212,7 @@ static bool try_once(struct settle *s, bool again, deadline until)
     if (!report_make(s, &s->report, until))
         return false;
     enum outcome o = submit(s, until);
+    trace_report(s, o);
     wake(s, o);
     report_destroy(s->report);
     s->report = NULL;
@@ -221,6 +252,25 @@ static void tell_log(const struct queue_item *item, const struct queue_entry *e,
         log_slice("remote", v->remote), log_slice("reply", v->reply),
         log_int("attempts", e->attempts + 1),
         v->verdict == QUEUE_DEFERRED ? log_int("next", next) : (struct log_field){0});
+}
+
+static void tell_trace(const struct queue_item *item, const struct queue_entry *e,
+    const struct queue_settlement *v, int64_t next)
+{
+    static const char *const words[] = {[QUEUE_DELIVERED] = "delivered",
+        [QUEUE_RELAYED] = "relayed",
+        [QUEUE_DEFERRED] = "deferred",
+        [QUEUE_FAILED] = "failed"};
+    char id[16];
+    queue_id_text(item->message.id, id);
+    trace_note(TRACE_ATTEMPT, trace_slice(TRACE_ID, item->message.trace),
+        trace_text(TRACE_QUEUE, id), trace_slice(TRACE_TO, e->recipient),
+        trace_slice(TRACE_ROUTE, e->route), trace_text(TRACE_WHAT, words[v->verdict]),
+        trace_text(TRACE_STATUS, v->status), trace_slice(TRACE_REMOTE, v->remote),
+        trace_slice(TRACE_TLS, v->tls), trace_slice(TRACE_REPLY, v->reply.n ? v->reply : v->why),
+        trace_number(TRACE_ATTEMPTS, e->attempts + 1),
+        v->verdict == QUEUE_DEFERRED ? trace_number(TRACE_NEXT, (uint64_t)next)
+                                     : (struct trace_field){0});
 }
 
 static void count(const struct queue_settlement *v)
@@ -266,6 +316,7 @@ static void close_entry(struct queue_batch *b, const struct settle *s, size_t i)
         shard_tell(b->shard->q, e->route, s->item->message.account, next);
     count(v);
     tell_log(s->item, e, v, next);
+    tell_trace(s->item, e, v, next);
 }
 
 TASK_FN
@@ -330,6 +381,10 @@ void queue_route_down(struct queue_batch *b, const struct queue_settlement *why)
     log_info("route_down", log_slice("route", d.route), log_text("status", why->status),
         log_slice("remote", why->remote), log_slice("reply", d.row.reply),
         log_int("failures", d.row.failures), log_int("until", until));
+    trace_note(TRACE_ROUTE_DOWN, trace_slice(TRACE_ROUTE, d.route),
+        trace_text(TRACE_STATUS, why->status), trace_slice(TRACE_REMOTE, why->remote),
+        trace_slice(TRACE_REPLY, d.row.reply), trace_number(TRACE_ATTEMPTS, d.row.failures),
+        trace_number(TRACE_NEXT, (uint64_t)until));
     struct store_mutation m = {.partition = queue_row_partition(), .fn = down_fn, .arg = &d};
     /* Lost: the route is tried earlier after a restart. */
     store_mutate(s->q->options.store, &m, NULL, deadline_in(10 * CLOCK_SEC));
