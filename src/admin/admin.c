@@ -49,6 +49,7 @@ static const struct {
     {"queue remove", command_queue_remove},
     {"session list", command_session_list},
     {"session kick", command_session_kick},
+    {"trace", command_trace},
     {"verify", command_verify},
 };
 

@@ -1,9 +1,11 @@
 #include "admin/cli.h"
+#include "base/clock.h"
 #include "config/config.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PASSWORD_MAX  1024
@@ -24,6 +26,9 @@ static const char usage[] =
     "  barid queue   list | show ID | retry [ID] | hold ID | release ID | remove ID [--bounce]\n"
     "                all but show: [--state STATE] [--sender ADDRESS] [--recipient ADDRESS]\n"
     "                [--route DOMAIN]; @example.org as ADDRESS: all of the domain\n"
+    "  barid trace   ID | ADDRESS [--since TIME] [--limit N]   what happened to a message\n"
+    "                ID: told in the 250, in Received, in the queue, or a Message-ID;\n"
+    "                TIME: 2h, 3d, or 2026-11-22; the latest 20 messages\n"
     "  barid session list | kick ID\n"
     "  barid verify                             check the whole store\n"
     "  barid settings                           every setting of the config file\n"
@@ -40,7 +45,8 @@ enum {
     OPTION_NAME = 4,
     OPTION_DISABLED = 8,
     OPTION_FILTER = 16,
-    OPTION_BOUNCE = 32
+    OPTION_BOUNCE = 32,
+    OPTION_TRACE = 64
 };
 
 static const struct command {
@@ -48,7 +54,7 @@ static const struct command {
     const char *arguments; /* keys of the request, divided by blanks; "key?" may be absent; "key..."
                               takes all that follow */
     unsigned options;
-    bool lists;
+    bool lists, tells;
 } commands[] = {
     {"status", "", 0, false},
     {"reload", "", 0, false},
@@ -74,6 +80,7 @@ static const struct command {
     {"queue remove", "id?", OPTION_FILTER | OPTION_BOUNCE, false},
     {"session list", "", 0, true},
     {"session kick", "id", 0, false},
+    {"trace", "what", OPTION_TRACE, true, true},
     {"verify", "", 0, true},
 };
 
@@ -83,7 +90,7 @@ static const char *const filter_keys[] = {"--state", "--sender", "--recipient", 
 struct words {
     char *plain[DIRECTORY_TARGETS_MAX + 8];
     int n;
-    const char *quota, *name;
+    const char *quota, *name, *since, *limit;
     const char *filters[4]; /* as filter_keys has them */
     bool bounce;
     bool password_stdin, disabled, enabled;
@@ -123,6 +130,16 @@ static bool take_filter(struct words *w, int argc, char **argv, int *i, bool *ba
     return false;
 }
 
+static bool take_trace_option(struct words *w, int argc, char **argv, int *i, bool *bad)
+{
+    const char *since = option_value(argc, argv, i, "--since", bad);
+    const char *limit = since ? NULL : option_value(argc, argv, i, "--limit", bad);
+    w->since = since ? since : w->since;
+    w->limit = limit ? limit : w->limit;
+    w->options |= since || limit ? OPTION_TRACE : 0;
+    return since || limit;
+}
+
 static enum admin_exit take_option(struct cli *cli, struct words *w, int argc, char **argv, int *i)
 {
     const char *value;
@@ -150,6 +167,8 @@ static enum admin_exit take_option(struct cli *cli, struct words *w, int argc, c
     } else if ((value = option_value(argc, argv, i, "--name", &bad))) {
         w->name = value;
         w->options |= OPTION_NAME;
+    } else if (take_trace_option(w, argc, argv, i, &bad)) {
+        ;
     } else if ((value = option_value(argc, argv, i, "-c", &bad))) {
         cli->config = value;
     } else {
@@ -297,6 +316,41 @@ static enum admin_exit take_arguments(
     return at < w->n ? fail("one argument too many", w->plain[at]) : ADMIN_DONE;
 }
 
+/* "2h": so long ago; "2026-11-22", "2026-11-22 09:30": here. */
+static bool since_when(const char *text, int64_t *seconds)
+{
+    struct tm tm = {.tm_isdst = -1};
+    int64_t ago;
+    if (config_time(slice_str(text), &ago)) {
+        *seconds = clock_wall() / 1000000 - ago / CLOCK_SEC;
+        *seconds = *seconds < 0 ? 0 : *seconds;
+        return true;
+    }
+    const char *end = strptime(text, "%Y-%m-%d", &tm);
+    if (end && (*end == ' ' || *end == 'T')) {
+        const char *behind = strptime(end + 1, "%H:%M:%S", &tm);
+        end = behind ? behind : strptime(end + 1, "%H:%M", &tm);
+    }
+    *seconds = end && !*end ? (int64_t)mktime(&tm) : -1;
+    return *seconds >= 0;
+}
+
+static enum admin_exit take_trace(struct cli *cli, const struct words *w)
+{
+    int64_t since;
+    uint64_t limit;
+    if (w->since && !since_when(w->since, &since))
+        return fail(
+            "--since is no time: write 2h, 3d, 2026-11-22 or \"2026-11-22 09:30\"", w->since);
+    if (w->since)
+        json_object_set_new(cli->request, "since", json_integer(since));
+    if (w->limit && (!slice_to_u64(slice_str(w->limit), 1000, &limit) || !limit))
+        return fail("--limit is a number from 1 to 1000", w->limit);
+    if (w->limit)
+        json_object_set_new(cli->request, "limit", json_integer((json_int_t)limit));
+    return ADMIN_DONE;
+}
+
 static enum admin_exit take_options(
     struct cli *cli, const struct command *command, const struct words *w)
 {
@@ -318,6 +372,8 @@ static enum admin_exit take_options(
         json_object_set_new(cli->request, "bounce", json_true());
     if (w->options & OPTION_DISABLED)
         json_object_set_new(cli->request, "disabled", json_boolean(w->disabled));
+    if (w->options & OPTION_TRACE)
+        return take_trace(cli, w);
     return command->options & OPTION_PASSWORD ? take_password(cli, w->password_stdin) : ADMIN_DONE;
 }
 
@@ -361,6 +417,7 @@ enum admin_exit cli_parse(int argc, char **argv, struct cli *cli)
     if (!command)
         return fail("there is no such command (see barid --help)", w.n ? w.plain[0] : NULL);
     cli->lists = command->lists;
+    cli->tells = command->tells;
     cli->request = json_pack("{s:i, s:s}", "v", ADMIN_VERSION, "do", command->name);
     e = take_arguments(cli, command, &w, used);
     return e == ADMIN_DONE ? take_options(cli, command, &w) : e;

@@ -10,6 +10,7 @@ struct cli {
     json_t *request;  /* REQUEST */
     bool json;        /* --json */
     bool lists;       /* the command answers with rows that --json shows as one array */
+    bool tells;       /* ... and as a story without it (admin/story.h) */
     const char *text; /* TEXT: to stdout, exit 0 */
 };
 

@@ -80,4 +80,6 @@ void command_queue_release(struct command *c);
 TASK_FN
 void command_queue_remove(struct command *c);
 TASK_FN
+void command_trace(struct command *c);
+TASK_FN
 void command_verify(struct command *c);

@@ -1,5 +1,6 @@
 /* Rows for people: aligned columns with the keys as heads; for programs: one JSON array. */
 #include "admin/cli.h"
+#include "admin/story.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,8 @@ struct cli_print {
     size_t columns, widths[COLUMNS_MAX];
     char keys[COLUMNS_MAX][KEY_SIZE];
     json_t *last; /* a row of other keys (the summary of verify) */
+    bool tells;
+    struct story story;
 };
 
 struct cli_print *cli_print_create(const struct cli *cli)
@@ -24,6 +27,7 @@ struct cli_print *cli_print_create(const struct cli *cli)
     if (p) {
         p->json = cli->json;
         p->lists = cli->lists;
+        p->tells = cli->tells && !cli->json;
         p->rows = json_array();
     }
     return p;
@@ -49,12 +53,7 @@ static void cell(const json_t *value, char out[CELL_MAX])
     } else {
         snprintf(out, CELL_MAX, "-");
     }
-    /* What a stranger chose shall not move the cursor of a terminal: C0, DEL and C1. */
-    for (unsigned char *c = (unsigned char *)out; *c; c++)
-        if (*c < 0x20 || *c == 0x7f)
-            *c = '?';
-        else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
-            c[0] = c[1] = '?';
+    story_clean(out);
 }
 
 /* Code points, which is what most terminals give one place each. */
@@ -131,9 +130,21 @@ static void flush(struct cli_print *p)
     json_array_clear(p->rows);
 }
 
+static void print_story(struct cli_print *p, json_t *row)
+{
+    struct buffer lines;
+    buffer_init(&lines, STORY_MAX);
+    story_tell(&p->story, row, &lines);
+    fwrite(lines.p ? lines.p : "", 1, lines.n, stdout);
+    buffer_finish(&lines);
+    json_decref(row);
+}
+
 void cli_print_row(struct cli_print *p, json_t *row)
 {
-    if (json_object_get(row, "faults")) {
+    if (p->tells) {
+        print_story(p, row);
+    } else if (json_object_get(row, "faults")) {
         json_decref(p->last);
         p->last = row;
     } else {

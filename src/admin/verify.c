@@ -3,6 +3,7 @@
 #include "mailbox/verify.h"
 #include "admin/command_private.h"
 #include "queue/verify.h"
+#include "trace/trace.h"
 #include <stdio.h>
 
 struct run {
@@ -69,6 +70,19 @@ static uint64_t verify_queue(struct run *r)
     return v.messages;
 }
 
+static void trace_fault(void *arg, const char *text)
+{
+    emit_fault(arg, "trace", text);
+}
+
+TASK_FN
+static void verify_trace(struct run *r)
+{
+    uint64_t chunks;
+    if (!trace_verify(r->c->admin->store, trace_fault, r, &chunks))
+        trace_fault(r, "could not be read");
+}
+
 TASK_FN
 void command_verify(struct command *c)
 {
@@ -85,6 +99,7 @@ void command_verify(struct command *c)
         read = directory_account_list(c->admin->directory, S(""), each_account, &r, DEADLINE_NEVER);
     if (command_directory(c, read, "")) {
         uint64_t queued = verify_queue(&r);
+        verify_trace(&r);
         /* In a running server mail comes in between: references are only compared at rest. */
         if (!c->admin->status)
             verify_blobs(c->admin->store, r.refs, account_fault, &r);

@@ -84,6 +84,7 @@ struct config {
     bool outbound_tls_reports;
     struct config_list proxy_peers;
     struct config_item store_engine;
+    int64_t trace_keep;
     int64_t log_level, log_format; /* enum log_level, enum log_format */
 };
 

@@ -84,6 +84,8 @@ const struct row table_rows[] = {
     {"outbound.tls_reports", KIND_BOOL, AT(outbound_tls_reports), "true", 0, 0, NULL,
         "tell domains that ask for it, once a day, how TLS with their servers fared (TLSRPT)"},
     {"store.engine", KIND_TEXT, AT(store_engine), "lmdb", 1, 32, NULL, "the store: lmdb"},
+    {"trace.keep", KIND_TIME, AT(trace_keep), "30d", 0, 3650 * 86400 * CLOCK_SEC, NULL,
+        "how long barid trace knows what happened to a message; 0: nothing is noted"},
     {"log.level", KIND_CHOICE, AT(log_level), "info", 0, 0, "debug info warn error",
         "the least level that is logged"},
     {"log.format", KIND_CHOICE, AT(log_format), "logfmt", 0, 0, "logfmt json",

@@ -46,5 +46,9 @@ bool config_time(struct slice text, int64_t *ns)
         {{"h", 1}, 3600 * CLOCK_SEC},
         {{"d", 1}, 86400 * CLOCK_SEC},
     };
+    if (slice_eq(slice_trim(text), S("0"))) { /* of any unit */
+        *ns = 0;
+        return true;
+    }
     return with_unit(text, units, sizeof units / sizeof *units, ns);
 }

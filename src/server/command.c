@@ -5,6 +5,7 @@
 #include "imap/imap.h"
 #include "port/port.h"
 #include "server/control.h"
+#include "trace/trace.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -54,6 +55,7 @@ void run_local(void *arg)
     struct directory_options d = {
         .store = admin.store, .postmaster = slice_str(l->config->postmaster.text)};
     admin.directory = directory_open(&d, why, deadline_in(60 * CLOCK_SEC));
+    trace_start(admin.store, l->config->trace_keep);
     admin.message_size = (uint64_t)l->config->limits.message_size;
     admin.tmp_dir = openat(l->data_dir, "tmp", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (admin.directory && l->stream >= 0) {
@@ -65,6 +67,7 @@ void run_local(void *arg)
         l->answer.exit = ADMIN_FAULT;
         snprintf(l->answer.why, sizeof l->answer.why, "%s", why);
     }
+    trace_stop();
     directory_close(admin.directory);
     store_close(admin.store);
     if (admin.tmp_dir >= 0)

@@ -246,7 +246,8 @@ void control_stop(struct control *c)
 static bool goes_through_the_store(const json_t *request)
 {
     struct slice name = slice_str(json_string_value(json_object_get(request, "do")));
-    return slice_eq(name, S("verify")) || slice_eq(name, S("account remove"));
+    return slice_eq(name, S("verify")) || slice_eq(name, S("account remove")) ||
+           slice_eq(name, S("trace"));
 }
 
 int control_connect(const char *data_dir, long patience_s)

@@ -19,6 +19,7 @@
 #include "server/serve.h"
 #include "server/sessions.h"
 #include "server/status.h"
+#include "trace/trace.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -158,6 +159,7 @@ static bool take_settings(struct worker *w)
     }
     const struct config *c = &g->config;
     log_start(STDERR_FILENO, (enum log_level)c->log_level, (enum log_format)c->log_format);
+    trace_keep(c->trace_keep);
     budget_set(memory_budget(c));
     listen_set_limit((unsigned)c->limits.connections_per_address);
     set_proxies(c);
@@ -248,7 +250,8 @@ bool open_all(struct worker *w)
     w->directory = directory_open(&d, why, deadline_in(60 * CLOCK_SEC));
     struct auth_options a = {.directory = w->directory};
     w->auth = w->directory ? auth_create(&a) : NULL;
-    if (w->auth && w->tmp_dir >= 0 && open_outbound(w, why)) {
+    if (w->auth && w->tmp_dir >= 0 && trace_start(w->store, w->now->config.trace_keep) &&
+        open_outbound(w, why)) {
         finish_purges(w);
         return true;
     }
@@ -415,6 +418,7 @@ void close_all(struct worker *w)
     outbound_stop(w->outbound, deadline_in(COURIER_TIME));
     if (w->auth)
         auth_destroy(w->auth);
+    trace_stop();
     directory_close(w->directory);
     if (w->store)
         store_close(w->store);
