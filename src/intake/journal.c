@@ -96,6 +96,7 @@ static struct slice message_id(const struct intake_session *t, char made[INTAKE_
     return slice_sub(field.value, from + 1, to - from - 1);
 }
 
+/* As of when it was whole: a courier may have been faster than we. */
 static void trace_accepted(
     const struct intake_session *t, uint64_t size, const struct smtp_reply *reply)
 {
@@ -106,14 +107,14 @@ static void trace_accepted(
         return;
     if (tls->on)
         snprintf(secured, sizeof secured, "%s %s", tls->version, tls->cipher);
-    trace_note(TRACE_ACCEPTED, TRACED_FROM(t), trace_text(TRACE_TLS, secured),
+    trace_note_at(TRACE_ACCEPTED, t->ended, TRACED_FROM(t), trace_text(TRACE_TLS, secured),
         trace_text(TRACE_FROM, t->sender), trace_text(TRACE_TO, t->recipient),
         trace_slice(TRACE_MESSAGE_ID, message_id(t, made)), trace_number(TRACE_SIZE, size),
         trace_number(TRACE_RECIPIENTS, recipients), trace_number(TRACE_CODE, reply->code),
         trace_text(TRACE_STATUS, reply->enhanced), trace_text(TRACE_REPLY, reply->text));
     for (uint32_t i = 0; i < t->account_n; i++)
         if (t->accounts[i].deliver && t->accounts[i].outcome == OUTCOME_DONE)
-            trace_note(TRACE_STORED, trace_text(TRACE_ID, t->id),
+            trace_note_at(TRACE_STORED, t->ended, trace_text(TRACE_ID, t->id),
                 trace_number(TRACE_ACCOUNT, t->accounts[i].id),
                 trace_number(TRACE_MAILBOX, MAILBOX_INBOX), trace_number(TRACE_BLOB, t->blob));
 }

@@ -151,6 +151,7 @@ void intake_receive_end(
     struct smtp_session *s, const struct smtp_body *body, struct smtp_reply *reply)
 {
     struct intake_session *t = intake_of(s);
+    t->ended = clock_wall();
     if (!reply->code)
         decide(t, reply);
     intake_journal_message(t, body->received, reply);

@@ -49,6 +49,7 @@ struct intake_session {
     struct intake_forward *forwards; /* of aliases that name addresses elsewhere (forward.h) */
     uint32_t forward_n, forward_room;
     struct spool *spool;
+    int64_t ended;      /* wall us: its last byte was here */
     store_blob_id blob; /* of the message when it is stored */
     struct scan scan;
 };

@@ -149,7 +149,7 @@ static void trace_expired(const struct round *r, size_t i, const char *id)
 {
     const struct queue_entry *e = &r->entries[i];
     const struct queue_settlement *v = &r->settlements[i];
-    trace_note(TRACE_EXPIRED, trace_slice(TRACE_ID, r->item.message.trace),
+    trace_note_at(TRACE_EXPIRED, r->settle.heard, trace_slice(TRACE_ID, r->item.message.trace),
         trace_text(TRACE_QUEUE, id), trace_slice(TRACE_TO, e->recipient),
         trace_slice(TRACE_ROUTE, e->route),
         trace_text(TRACE_WHAT, e->state == QUEUE_DOOMED ? "administrator" : "time"),
@@ -185,8 +185,11 @@ static void settle_message(struct round *r)
         !r->item.n)
         return;
     r->item.entries = r->entries;
-    r->settle =
-        (struct settle){.q = r->q, .item = &r->item, .settlements = r->settlements, .now = r->now};
+    r->settle = (struct settle){.q = r->q,
+        .item = &r->item,
+        .settlements = r->settlements,
+        .now = r->now,
+        .heard = clock_wall()};
     for (size_t i = 0; i < r->item.n; i++)
         plan(r, i);
     if (settle_run(&r->settle, until))

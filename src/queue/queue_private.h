@@ -134,8 +134,9 @@ struct settle {
     enum settle_action action[QUEUE_ITEM_MAX];
     bool delayed[QUEUE_ITEM_MAX]; /* to be told of a delay */
     int64_t now, next;
-    bool reached; /* its route answered */
-    bool quiet;   /* no report */
+    int64_t heard; /* wall us: when what is settled happened */
+    bool reached;  /* its route answered */
+    bool quiet;    /* no report */
     struct report *report;
 };
 

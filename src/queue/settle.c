@@ -254,7 +254,7 @@ static void tell_log(const struct queue_item *item, const struct queue_entry *e,
         v->verdict == QUEUE_DEFERRED ? log_int("next", next) : (struct log_field){0});
 }
 
-static void tell_trace(const struct queue_item *item, const struct queue_entry *e,
+static void tell_trace(const struct settle *s, const struct queue_entry *e,
     const struct queue_settlement *v, int64_t next)
 {
     static const char *const words[] = {[QUEUE_DELIVERED] = "delivered",
@@ -262,8 +262,8 @@ static void tell_trace(const struct queue_item *item, const struct queue_entry *
         [QUEUE_DEFERRED] = "deferred",
         [QUEUE_FAILED] = "failed"};
     char id[16];
-    queue_id_text(item->message.id, id);
-    trace_note(TRACE_ATTEMPT, trace_slice(TRACE_ID, item->message.trace),
+    queue_id_text(s->item->message.id, id);
+    trace_note_at(TRACE_ATTEMPT, s->heard, trace_slice(TRACE_ID, s->item->message.trace),
         trace_text(TRACE_QUEUE, id), trace_slice(TRACE_TO, e->recipient),
         trace_slice(TRACE_ROUTE, e->route), trace_text(TRACE_WHAT, words[v->verdict]),
         trace_text(TRACE_STATUS, v->status), trace_slice(TRACE_REMOTE, v->remote),
@@ -316,7 +316,7 @@ static void close_entry(struct queue_batch *b, const struct settle *s, size_t i)
         shard_tell(b->shard->q, e->route, s->item->message.account, next);
     count(v);
     tell_log(s->item, e, v, next);
-    tell_trace(s->item, e, v, next);
+    tell_trace(s, e, v, next);
 }
 
 TASK_FN
@@ -328,8 +328,11 @@ bool queue_settle(struct queue_batch *b, const struct queue_item *item,
     bool put_off = false;
     if (!s)
         return false;
-    *s = (struct settle){
-        .q = shard->q, .item = item, .settlements = settlements, .now = queue_now()};
+    *s = (struct settle){.q = shard->q,
+        .item = item,
+        .settlements = settlements,
+        .now = queue_now(),
+        .heard = clock_wall()};
     plan(s, shard->schedule);
     bool ok = settle_run(s, until);
     for (size_t i = 0; i < item->n && ok; i++) {

@@ -135,9 +135,10 @@ static int64_t next_time(struct lane *l)
     return l->last = now;
 }
 
-bool lane_put(struct lane *l, enum trace_kind kind, const struct trace_field *fields, size_t n)
+bool lane_put(
+    struct lane *l, enum trace_kind kind, int64_t time, const struct trace_field *fields, size_t n)
 {
-    int64_t now = next_time(l);
+    int64_t now = time ? time : next_time(l);
     if (atomic_load_explicit(&l->closing, memory_order_relaxed))
         return false;
     if (l->open && reactor_now() - l->open->opened > LANE_SHEET_AGE)

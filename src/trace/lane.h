@@ -45,8 +45,9 @@ struct lane {
 bool lane_init(struct lane *l, struct store *s);
 /* Any thread, when it is closed or was never used. */
 void lane_finish(struct lane *l);
-/* False: no room, the event is lost. */
-bool lane_put(struct lane *l, enum trace_kind kind, const struct trace_field *fields, size_t n);
+/* time 0: now. False: no room, the event is lost. */
+bool lane_put(
+    struct lane *l, enum trace_kind kind, int64_t time, const struct trace_field *fields, size_t n);
 /* Any reactor: writes what is there (or finds that the store does not take it), then calls done on
  * the reactor that calls. One wish at a time. close: no note is taken any more. */
 void lane_flush(struct lane *l, struct reactor *of, bool close, void (*done)(void *arg), void *arg);

@@ -40,11 +40,11 @@ bool trace_covers(int64_t seconds)
     return trace_on() && seconds >= clock_wall() / 1000000 - keep / CLOCK_SEC;
 }
 
-void trace_write(enum trace_kind kind, const struct trace_field *fields, size_t n)
+void trace_write(enum trace_kind kind, int64_t time, const struct trace_field *fields, size_t n)
 {
     struct trace *t = atomic_load_explicit(&present, memory_order_acquire);
     struct reactor *here = reactor_self();
-    bool took = t && here && lane_put(&t->lanes[reactor_index(here)], kind, fields, n);
+    bool took = t && here && lane_put(&t->lanes[reactor_index(here)], kind, time, fields, n);
     metric_add(took ? &noted : &dropped, 1);
 }
 

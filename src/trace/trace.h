@@ -88,19 +88,21 @@ static inline struct trace_field trace_number(enum trace_tag tag, uint64_t numbe
     return (struct trace_field){.tag = (uint8_t)tag, .number = number};
 }
 
-/* Reactor; does not suspend, does not allocate. */
-void trace_write(enum trace_kind kind, const struct trace_field *fields, size_t n);
+/* Reactor; does not suspend, does not allocate. time: wall us; 0: now. */
+void trace_write(enum trace_kind kind, int64_t time, const struct trace_field *fields, size_t n);
 /* Is anything noted at all? */
 bool trace_on(void);
 
 /* Of what came at this time (wall s): is anything still kept? */
 bool trace_covers(int64_t seconds);
 
-#define trace_note(kind, ...)                                                                      \
+#define trace_note(kind, ...) trace_note_at((kind), 0, __VA_ARGS__)
+#define trace_note_at(kind, time, ...)                                                             \
     do {                                                                                           \
         if (trace_on()) {                                                                          \
             const struct trace_field trace_fields_[] = {__VA_ARGS__};                              \
-            trace_write((kind), trace_fields_, sizeof trace_fields_ / sizeof *trace_fields_);      \
+            trace_write(                                                                           \
+                (kind), (time), trace_fields_, sizeof trace_fields_ / sizeof *trace_fields_);      \
         }                                                                                          \
     } while (0)
 

@@ -97,6 +97,20 @@ static void plain_commands(void **state)
     usage("queue|show");
     usage("queue|hold|00000000001|--bounce");
     usage("queue|list|--state");
+    request("trace|a@b", "{\"do\":\"trace\",\"v\":1,\"what\":\"a@b\"}");
+    assert_true(cli.lists && cli.tells);
+    request("trace|0abc|--limit=1000|--since|1970-01-02 03:04",
+        "{\"do\":\"trace\",\"limit\":1000,\"since\":97440,\"v\":1,\"what\":\"0abc\"}");
+    request("trace|0abc|--since=1970-01-02",
+        "{\"do\":\"trace\",\"since\":86400,\"v\":1,\"what\":\"0abc\"}");
+    usage("trace");
+    usage("trace|a@b|c@d");
+    usage("trace|a@b|--limit");
+    usage("trace|a@b|--limit=0");
+    usage("trace|a@b|--limit=1001");
+    usage("trace|a@b|--since=1970");
+    usage("trace|a@b|--since=1970-01-02 03");
+    usage("queue|list|--limit=5");
     request("session|list", "{\"do\":\"session list\",\"v\":1}");
     assert_true(cli.lists);
     request("session|kick|12", "{\"do\":\"session kick\",\"id\":\"12\",\"v\":1}");
@@ -217,6 +231,7 @@ static int finish(void **state)
 
 int main(void)
 {
+    setenv("TZ", "UTC", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_commands),
         cmocka_unit_test(options),

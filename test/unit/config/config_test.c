@@ -28,6 +28,7 @@ static void defaults(void **state)
     assert_string_equal(c.listen.smtp.items[2].text, "[::]:25");
     assert_int_equal(c.limits.message_size, 50 * 1024 * 1024);
     assert_int_equal(c.imap_idle_interval, 300 * CLOCK_SEC);
+    assert_int_equal(c.trace_keep, 30 * 86400 * CLOCK_SEC);
     assert_int_equal(c.log_level, 1);
     assert_string_equal(c.postmaster.text, "");
     assert_false(c.auth_plaintext_without_tls);
@@ -225,6 +226,7 @@ static void sizes_and_times(void **state)
     assert_true(config_time(S("90s"), &v) && v == 90 * CLOCK_SEC);
     assert_true(config_time(S("5min"), &v) && v == 300 * CLOCK_SEC);
     assert_true(config_time(S("2d"), &v) && v == 172800 * CLOCK_SEC);
+    assert_true(config_time(S("0"), &v) && v == 0);
     assert_false(config_time(S("5"), &v));
     assert_false(config_time(S("99999999999999999999s"), &v));
 }

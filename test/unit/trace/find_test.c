@@ -145,8 +145,8 @@ static void forwards(void *arg)
     struct trace_event e;
     fixture_open();
     trace_write(
-        (enum trace_kind)200, &(const struct trace_field){.tag = TRACE_ID, .text = S("0")}, 1);
-    trace_write(TRACE_HELD,
+        (enum trace_kind)200, 0, &(const struct trace_field){.tag = TRACE_ID, .text = S("0")}, 1);
+    trace_write(TRACE_HELD, 0,
         (const struct trace_field[]){trace_text(TRACE_ID, "0"), {.tag = 60, .text = S("later")}},
         2);
     CHECK(fixture_ask_id("0") == 2); /* of a later version: whoever tells leaves them out */
