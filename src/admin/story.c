@@ -140,6 +140,12 @@ static void stored(struct buffer *out, const json_t *row)
 static void queued(struct buffer *out, const json_t *row)
 {
     const char *what = text(row, "what");
+    if (is(what, "forwarded")) {
+        buffer_printf(out, "sent on by %s to %s, queued as %s", text(row, "alias"),
+            text(row, "recipient"), text(row, "queue"));
+        put_if(out, ", from ", text(row, "sender"), "");
+        return;
+    }
     buffer_printf(out, "%squeued for %s%s as %s",
         is(what, "report")      ? "a report to the sender was "
         : !*text(row, "sender") ? "without a sender, "
@@ -219,6 +225,12 @@ static void fetched(struct buffer *out, const json_t *row)
         is(text(row, "protocol"), "pop3") ? "POP3" : "IMAP", text(row, "peer"));
 }
 
+static void loop(struct buffer *out, const json_t *row)
+{
+    buffer_printf(
+        out, "NOT sent on by %s: it has been there before, this is a loop", text(row, "alias"));
+}
+
 static const struct {
     const char *event;
     void (*tell)(struct buffer *out, const json_t *row);
@@ -238,6 +250,7 @@ static const struct {
     {"retried", retried},
     {"removed", removed},
     {"fetched", fetched},
+    {"loop", loop},
 };
 
 /* ---- lines ---- */

@@ -25,6 +25,7 @@ static const char *const kinds[TRACE_KINDS] = {
     [TRACE_RETRIED] = "retried",
     [TRACE_REMOVED] = "removed",
     [TRACE_FETCHED] = "fetched",
+    [TRACE_LOOP] = "loop",
 };
 
 /* Keys of a row, in their order; a text, a number, or what add_special makes. */
@@ -44,6 +45,7 @@ static const struct {
     {"size", TRACE_SIZE, NUMBER},
     {"message_id", TRACE_MESSAGE_ID, TEXT},
     {"queue", TRACE_QUEUE, TEXT},
+    {"alias", TRACE_ALIAS, TEXT},
     {"route", TRACE_ROUTE, TEXT},
     {"what", TRACE_WHAT, TEXT},
     {"remote", TRACE_REMOTE, TEXT},

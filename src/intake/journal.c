@@ -175,11 +175,15 @@ static void tell_forwarded(const struct intake_session *t, const struct queue_ne
 
 void intake_journal_forwarded(const struct intake_session *t, const struct queue_new *list)
 {
-    for (uint32_t i = 0; i < t->forward_n; i++)
-        if (t->forwards[i].loop)
-            log_warn("loop ended", conn_field(t), log_text("id", t->id),
-                log_text("alias", t->forwards[i].alias),
-                log_text("reason", "the message has been forwarded by this alias before"));
+    for (uint32_t i = 0; i < t->forward_n; i++) {
+        if (!t->forwards[i].loop)
+            continue;
+        log_warn("loop ended", conn_field(t), log_text("id", t->id),
+            log_text("alias", t->forwards[i].alias),
+            log_text("reason", "the message has been forwarded by this alias before"));
+        trace_note(
+            TRACE_LOOP, trace_text(TRACE_ID, t->id), trace_text(TRACE_ALIAS, t->forwards[i].alias));
+    }
     for (const struct queue_new *q = list; q && log_enabled(LOG_INFO); q = q->next)
         if (q->message.alias.n)
             tell_forwarded(t, q);

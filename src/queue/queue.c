@@ -157,13 +157,13 @@ void queue_close(struct queue *q)
 static void trace_queued(const struct queue_new *new, const char *id)
 {
     const struct queue_message *m = &new->message;
-    const char *what = m->flags & QUEUE_IS_REPORT ? "report" : "message";
+    const char *what = m->flags & QUEUE_IS_REPORT ? "report" : m->alias.n ? "forwarded" : "message";
     for (size_t i = 0; i < new->n; i++) {
         const struct queue_recipient *r = &new->recipients[i];
         trace_note(TRACE_QUEUED, trace_slice(TRACE_ID, m->trace), trace_text(TRACE_QUEUE, id),
             trace_slice(TRACE_FROM, m->sender), trace_slice(TRACE_TO, r->address),
-            trace_slice(TRACE_ROUTE, r->route), trace_text(TRACE_WHAT, r->held ? "held" : what),
-            trace_number(TRACE_SIZE, m->size));
+            trace_slice(TRACE_ALIAS, m->alias), trace_slice(TRACE_ROUTE, r->route),
+            trace_text(TRACE_WHAT, r->held ? "held" : what), trace_number(TRACE_SIZE, m->size));
     }
 }
 

@@ -66,6 +66,7 @@ uint64_t chunk_hash_field(const struct trace_event *e, size_t i)
     case TRACE_FROM:
     case TRACE_TO:
     case TRACE_LOGIN:
+    case TRACE_ALIAS:
         return chunk_hash(CHUNK_BY_ADDRESS, f->text);
     case TRACE_MESSAGE_ID:
         return chunk_hash(CHUNK_BY_MESSAGE_ID, f->text);

@@ -35,6 +35,7 @@ enum trace_kind {
     TRACE_RETRIED,
     TRACE_REMOVED,
     TRACE_FETCHED, /* the whole message, by POP3 or IMAP */
+    TRACE_LOOP,    /* an alias did not send it on: it had been there before */
     TRACE_KINDS
 };
 
@@ -55,6 +56,7 @@ enum trace_tag {
     TRACE_REPLY,  /* somebody's words */
     TRACE_REMOTE, /* who said them: "mx.example.org [192.0.2.1]" */
     TRACE_WHAT,   /* of an attempt: its verdict; of a report: what it tells */
+    TRACE_ALIAS,  /* * that sent it on */
     TRACE_NUMBERS = 64,
     TRACE_ACCOUNT = TRACE_NUMBERS, /* * but in FETCHED */
     TRACE_BLOB,                    /* * */

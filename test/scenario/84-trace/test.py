@@ -218,6 +218,27 @@ def one_that_cannot_go():
         says(story(s, id), r"FAILED for joe@far\.test: taken out of the queue by the administrator$")
 
 
+def a_forwarded_one():
+    with server() as s:
+        s.cli("alias", "add", "away@example.test", "joe@far.test")
+        s.cli("alias", "add", "both@example.test", "joe@far.test", "bob@example.test")
+        id = mx(s, "someone@else.test", "away@example.test")
+        rows = wait_events(s, ["accepted", "queued", "attempt"], id)
+        assert rows[1]["what"] == "forwarded" and rows[1]["alias"] == "away@example.test", rows[1]
+        assert rows[1]["sender"].startswith("SRS0=") and rows[1]["recipient"] == "joe@far.test"
+        says(story(s, id), r"sent on by away@example\.test to joe@far\.test, queued as \S{11}, from SRS0=.*@example\.test$",
+             r"delivered to joe@far\.test: ")
+        assert [r["id"] for r in s.json("trace", "away@example.test")] == [id] * 3
+        id = mx(s, "someone@else.test", "both@example.test")
+        rows = wait_events(s, ["accepted", "stored", "queued", "attempt"], id)
+        assert rows[1]["account"] == "bob@example.test" and rows[0]["recipient"] == "both@example.test"
+        # it comes back
+        id = mx(s, "someone@else.test", "both@example.test", "bob@example.test",
+                more="Delivered-To: both@example.test\r\n")
+        rows = wait_events(s, ["recipient", "accepted", "stored", "loop"], id)
+        says(story(s, id), r"NOT sent on by both@example\.test: ")
+
+
 def refused_ones():
     with server() as s:
         with smtplib.SMTP("127.0.0.1", s.ports["smtp"], timeout=PATIENCE) as smtp:
@@ -306,7 +327,8 @@ def main():
     global sink
     sink = Sink()
     try:
-        return run_cases([a_delivered_one, a_local_one, a_delayed_and_a_bounced_one, one_that_cannot_go, refused_ones,
+        return run_cases([a_delivered_one, a_local_one, a_delayed_and_a_bounced_one, one_that_cannot_go, a_forwarded_one,
+                          refused_ones,
                           after_a_restart_and_a_crash, old_ones_go, questions])
     finally:
         sink.close()

@@ -78,7 +78,7 @@ static void every_event_has_words(void **state)
 {
     static const char *const all[] = {"accepted", "refused", "unknown", "recipient", "stored",
         "queued", "attempt", "unreachable", "expired", "report", "held", "released", "retried",
-        "removed", "fetched"};
+        "removed", "fetched", "loop"};
     struct story s = {.begun = true, .id = "0abc"};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         assert_true(strlen(tell(&s, row("0abc", all[i]))) > 30);
