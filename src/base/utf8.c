@@ -110,3 +110,10 @@ size_t utf8_put(uint32_t code, char out[4])
     out[3] = following(code, 0);
     return 4;
 }
+
+bool utf8_control(uint32_t code)
+{
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x61c || code == 0x200e ||
+           code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
+           (code >= 0x2066 && code <= 0x2069);
+}

@@ -47,7 +47,7 @@ void answer_clean(struct slice words, char *to, size_t room)
     while (words.n) {
         char character[4];
         uint32_t code = utf8_take(&words);
-        if (code < 32 || (code >= 127 && code < 160) || code == 0xfffd)
+        if (utf8_control(code) || code == 0xfffd)
             code = '?';
         size_t length = utf8_put(code, character);
         if (n + length >= room)

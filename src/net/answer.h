@@ -22,6 +22,6 @@ const char *answer_name(enum answer a);
 /* What a failed read or write means. */
 enum answer answer_of(enum channel_result r);
 enum answer answer_of_dial(enum dial_result r);
-/* Copies words of a server: at most room - 1 bytes, cut between characters; controls and what is
- * not UTF-8 become '?'. */
+/* Copies words of a server: at most room - 1 bytes, cut between characters; controls
+ * (utf8_control) and what is not UTF-8 become '?'. */
 void answer_clean(struct slice words, char *to, size_t room);

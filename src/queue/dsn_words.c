@@ -80,8 +80,7 @@ void dsn_clean(struct buffer *to, struct slice text, bool utf8, size_t max)
         char bytes[4];
         uint32_t code = utf8_take(&text);
         bool blank = code == '\r' || code == '\n' || code == '\t';
-        bool bad = code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x80 && !utf8) ||
-                   (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+        bool bad = utf8_control(code) || (code >= 0x80 && !utf8);
         if (blank)
             buffer_add_char(to, ' ');
         else if (bad)

@@ -69,6 +69,18 @@ static void ascii_ends_at_0x7f(void **state)
     assert_true(utf8_ascii(slice(NULL, 0)));
 }
 
+static void controls_of_all_kinds(void **state)
+{
+    static const uint32_t controls[] = {0, '\t', '\n', 0x1b, 0x1f, 0x7f, 0x80, 0x9b, 0x9f, 0x61c,
+        0x200e, 0x200f, 0x2028, 0x202e, 0x2066, 0x2069};
+    static const uint32_t fine[] = {
+        ' ', '~', 0xa0, 0xe4, 0x61b, 0x200d, 0x2010, 0x2027, 0x202f, 0x2065, 0x206a, 0x1f600};
+    for (size_t i = 0; i < sizeof controls / sizeof *controls; i++)
+        assert_true(utf8_control(controls[i]));
+    for (size_t i = 0; i < sizeof fine / sizeof *fine; i++)
+        assert_false(utf8_control(fine[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -78,6 +90,7 @@ int main(void)
         cmocka_unit_test(every_code_point_comes_back),
         cmocka_unit_test(what_is_no_character_is_written_as_the_replacement),
         cmocka_unit_test(ascii_ends_at_0x7f),
+        cmocka_unit_test(controls_of_all_kinds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
