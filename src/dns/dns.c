@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PENDING_MAX 20000
+#define QUESTIONS 20000
 
 METRIC(asked, METRIC_COUNTER, "barid_dns_questions_total", "", "Questions to the resolver")
 METRIC(failed, METRIC_COUNTER, "barid_dns_failures_total", "", "Questions that got no answer")
@@ -22,7 +22,7 @@ struct source {
     struct watcher watcher;
     bool watched;           /* home reactor */
     bool retired;           /* under the mutex, as questions */
-    unsigned questions;     /* under way */
+    struct list questions;  /* under way */
     struct remote idle;     /* it has been replaced, and its last question has ended */
     struct offload_job end; /* ub_ctx_delete may take its time */
 };
@@ -32,12 +32,13 @@ struct dns {
     struct source *now;
     struct list sources; /* all that live; home reactor */
     struct reactor *home;
-    atomic_uint pending;
+    size_t pending, pending_max; /* under the mutex */
 };
 
 /* A question under way: held by the asker and by libunbound. */
-struct question {
+struct dns_question {
     struct source *source;
+    struct list node;
     struct completion completion;
     struct event answered;
     struct ub_result *result; /* NULL: none */
@@ -66,6 +67,8 @@ static void source_free(struct source *s)
 {
     if (s->ctx)
         ub_ctx_delete(s->ctx);
+    /* Those that libunbound never came to answer, and whose askers have gone. */
+    list_for_safe(&s->questions, node) free(list_entry(node, struct dns_question, node));
     free(s);
 }
 
@@ -98,6 +101,7 @@ static struct source *source_create(struct dns *d, const struct dns_options *opt
         return NULL;
     }
     s->dns = d;
+    list_init(&s->questions);
     s->idle.fn = source_idle;
     s->end.work = end_work;
     s->end.done = end_done;
@@ -116,6 +120,7 @@ struct dns *dns_create(const struct dns_options *options, char why[256])
         return NULL;
     pthread_mutex_init(&d->mutex, NULL);
     list_init(&d->sources);
+    d->pending_max = options->questions ? options->questions : QUESTIONS;
     d->now = source_create(d, options, why);
     if (d->now) {
         list_push_back(&d->sources, &d->now->in);
@@ -187,56 +192,63 @@ bool dns_replace(struct dns *d, const struct dns_options *options, char why[256]
     struct source *old = d->now;
     d->now = m.made;
     old->retired = true;
-    bool idle = !old->questions;
+    bool idle = list_empty(&old->questions);
     pthread_mutex_unlock(&d->mutex);
     if (idle)
         reactor_send(d->home, &old->idle);
     return true;
 }
 
-static struct source *source_take(struct dns *d)
+/* ---- a question ---- */
+
+/* False: too many. */
+static bool question_enter(struct dns_question *q, struct dns *d)
 {
     pthread_mutex_lock(&d->mutex);
-    struct source *s = d->now;
-    s->questions++;
+    bool room = d->pending < d->pending_max;
+    if (room) {
+        d->pending++;
+        q->source = d->now;
+        list_push_back(&d->now->questions, &q->node);
+    }
     pthread_mutex_unlock(&d->mutex);
-    return s;
+    return room;
 }
 
-static void source_give_back(struct source *s)
+static void question_leave(struct dns_question *q)
 {
+    struct source *s = q->source;
     struct dns *d = s->dns;
     pthread_mutex_lock(&d->mutex);
-    bool idle = !--s->questions && s->retired;
+    d->pending--;
+    list_remove(&q->node);
+    bool idle = s->retired && list_empty(&s->questions);
     pthread_mutex_unlock(&d->mutex);
     if (idle)
         reactor_send(d->home, &s->idle);
 }
 
-/* ---- a question ---- */
-
-static void question_drop(struct question *q)
+static void question_drop(struct dns_question *q)
 {
     if (atomic_fetch_sub_explicit(&q->holders, 1, memory_order_acq_rel) != 1)
         return;
     if (q->result)
         ub_resolve_free(q->result);
-    atomic_fetch_sub_explicit(&q->source->dns->pending, 1, memory_order_relaxed);
-    source_give_back(q->source);
+    question_leave(q);
     free(q);
 }
 
 /* On the reactor that asked; nobody is told when it has given up. */
 static void arrived(void *arg, int64_t result)
 {
-    struct question *q = arg;
+    struct dns_question *q = arg;
     event_raise(&q->answered);
 }
 
 /* On the reactor that watches. */
 static void answered(void *arg, int error, struct ub_result *result)
 {
-    struct question *q = arg;
+    struct dns_question *q = arg;
     struct completion c = q->completion;
     q->result = result;
     q->error = error;
@@ -244,21 +256,17 @@ static void answered(void *arg, int error, struct ub_result *result)
     completion_post(c, 0);
 }
 
-static struct question *question_create(struct dns *d)
+static struct dns_question *question_create(struct dns *d)
 {
-    if (atomic_fetch_add_explicit(&d->pending, 1, memory_order_relaxed) >= PENDING_MAX) {
-        atomic_fetch_sub_explicit(&d->pending, 1, memory_order_relaxed);
+    struct dns_question *q = calloc(1, sizeof *q);
+    if (!q)
         return NULL;
-    }
-    struct question *q = calloc(1, sizeof *q);
-    if (!q) {
-        atomic_fetch_sub_explicit(&d->pending, 1, memory_order_relaxed);
-        return NULL;
-    }
-    q->source = source_take(d);
     event_init(&q->answered);
     atomic_init(&q->holders, 2);
-    return q;
+    if (question_enter(q, d))
+        return q;
+    free(q);
+    return NULL;
 }
 
 static enum dns_status status_of(const struct ub_result *r, const char **why)
@@ -303,14 +311,18 @@ static void copy(const struct ub_result *r, struct arena *arena, struct dns_answ
 }
 
 static void read_result(
-    const struct question *q, struct slice name, struct arena *arena, struct dns_answer *a)
+    const struct dns_question *q, struct slice name, struct arena *arena, struct dns_answer *a)
 {
     const struct ub_result *r = q->result;
     if (q->error || !r) {
+        a->status = DNS_TEMPORARY;
         a->why = "the resolver failed";
         return;
     }
     a->status = status_of(r, &a->why);
+    if (r->bogus)
+        log_info("dns.bogus", log_slice("name", name),
+            log_text("why", r->why_bogus ? r->why_bogus : ""));
     a->secure = r->secure && !r->bogus;
     a->ttl = r->ttl > 0 ? (uint32_t)r->ttl : 0;
     struct slice canonical = r->canonname ? slice_str(r->canonname) : name;
@@ -325,7 +337,7 @@ static void read_result(
 
 static bool plausible(struct slice name)
 {
-    if (!name.n || name.n >= DNS_NAME_MAX)
+    if (!name.n || name.n >= DNS_NAME_MAX || slice_ends(name, S(".")))
         return false;
     for (size_t i = 0, label = 0; i < name.n; i++) {
         char c = name.p[i];
@@ -339,7 +351,7 @@ static bool plausible(struct slice name)
 }
 
 /* libunbound has its own copy of all when this returns. */
-static bool submit(struct question *q, struct slice name, enum dns_type type)
+static bool submit(struct dns_question *q, struct slice name, enum dns_type type)
 {
     char text[DNS_NAME_MAX + 1];
     int id;
@@ -348,9 +360,8 @@ static bool submit(struct question *q, struct slice name, enum dns_type type)
     return ub_resolve_async(q->source->ctx, text, (int)type, 1, q, answered, &id) == 0;
 }
 
-TASK_FN
-void dns_ask(struct dns *d, struct slice name, enum dns_type type, struct arena *arena,
-    struct dns_answer *answer, deadline until)
+struct dns_question *dns_begin(
+    struct dns *d, struct slice name, enum dns_type type, struct dns_answer *answer)
 {
     *answer = (struct dns_answer){.status = DNS_TEMPORARY, .why = "too many questions at once"};
     if (slice_ends(name, S(".")))
@@ -358,23 +369,32 @@ void dns_ask(struct dns *d, struct slice name, enum dns_type type, struct arena 
     if (!plausible(name)) {
         answer->status = DNS_BAD_NAME;
         answer->why = "this is no domain name";
-        return;
+        return NULL;
     }
     metric_add(&asked, 1);
-    struct question *q = question_create(d);
-    if (!q || !completion_reserve(&q->completion, arrived, q)) {
-        if (q)
-            atomic_store(&q->holders, 1);
-        if (q)
-            question_drop(q);
-        return;
-    }
-    if (!submit(q, name, type)) {
+    struct dns_question *q = question_create(d);
+    if (q && completion_reserve(&q->completion, arrived, q)) {
+        if (submit(q, name, type))
+            return q;
         struct completion unused = q->completion;
         completion_abandon(unused);
         completion_post(unused, 0);
+    }
+    if (q) {
+        atomic_store(&q->holders, 1);
         question_drop(q);
-    } else if (event_wait(&q->answered, until) == WAIT_OK) {
+    }
+    metric_add(&failed, 1);
+    return NULL;
+}
+
+TASK_FN
+void dns_end(struct dns_question *q, struct slice name, struct arena *arena,
+    struct dns_answer *answer, deadline until)
+{
+    if (!q)
+        return;
+    if (event_wait(&q->answered, until) == WAIT_OK) {
         read_result(q, name, arena, answer);
     } else {
         completion_abandon(q->completion);
@@ -382,4 +402,12 @@ void dns_ask(struct dns *d, struct slice name, enum dns_type type, struct arena 
     }
     question_drop(q);
     metric_add(&failed, answer->status == DNS_TEMPORARY);
+}
+
+TASK_FN
+void dns_ask(struct dns *d, struct slice name, enum dns_type type, struct arena *arena,
+    struct dns_answer *answer, deadline until)
+{
+    struct dns_question *q = dns_begin(d, name, type, answer);
+    dns_end(q, name, arena, answer, until);
 }

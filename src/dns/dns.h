@@ -36,6 +36,7 @@ struct dns_options {
     struct slice anchor; /* DS or DNSKEY records as a zone file has them; empty: no validation */
     bool root_anchor;    /* IANA's, compiled in */
     size_t cache;        /* bytes; 0: 16 MiB */
+    size_t questions;    /* at once; 0: 20,000 */
 };
 
 /* On the main thread: libunbound's first question needs 200 KiB of stack. Its thread starts here,
@@ -87,9 +88,9 @@ struct dns_mx_answer {
     enum dns_status
         status;  /* FOUND also for the implicit MX: one host, the domain itself (RFC 5321 §5.1) */
     bool secure; /* of the MX records */
+    struct slice name; /* of the domain, behind CNAMEs */
     bool implicit, null_mx;
-    struct slice name;               /* of the domain behind CNAMEs */
-    struct dns_mx hosts[DNS_MX_MAX]; /* by preference, shuffled within one */
+    struct dns_mx hosts[DNS_MX_MAX]; /* the best, by preference, shuffled within one */
     size_t n;
     const char *why;
 };
@@ -102,7 +103,7 @@ void dns_ask_mx(struct dns *d, struct slice domain, struct arena *arena,
 struct dns_addresses {
     enum dns_status
         status;        /* FOUND when either family has one; TEMPORARY when none, and one failed */
-    bool secure;       /* of all that is in it */
+    bool secure;       /* of all that is in it; the other family may have failed */
     struct slice name; /* behind CNAMEs */
     struct sockaddr_storage list[DNS_ADDRESSES_MAX]; /* IPv6 first; port 0 */
     socklen_t size[DNS_ADDRESSES_MAX];

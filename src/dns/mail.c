@@ -6,15 +6,13 @@
 
 /* ---- MX ---- */
 
-static bool read_mx(struct slice data, struct arena *arena, struct dns_mx *mx)
+static bool read_mx(struct slice data, char host[DNS_NAME_MAX], size_t *n, uint16_t *preference)
 {
-    char host[DNS_NAME_MAX];
-    size_t n, used;
-    if (data.n < 3 || !dns_name_read(slice_from(data, 2), host, &n, &used) || used + 2 != data.n)
+    size_t used;
+    if (data.n < 3 || !dns_name_read(slice_from(data, 2), host, n, &used) || used + 2 != data.n)
         return false;
-    mx->preference = unpack_u16(data.p);
-    mx->host = n ? arena_copy(arena, slice(host, n)) : S("");
-    return mx->host.p;
+    *preference = unpack_u16(data.p);
+    return true;
 }
 
 /* Stable by preference; those of one preference are shuffled (RFC 5321 §5.1). */
@@ -35,16 +33,41 @@ static void arrange(struct dns_mx *list, size_t n)
     }
 }
 
-static void take_records(
-    const struct dns_answer *answer, struct arena *arena, struct dns_mx_answer *out)
+/* The place for one more: of more than there is room for, those of worst preference go. */
+static struct dns_mx *place(struct dns_mx_answer *out, uint16_t preference)
+{
+    struct dns_mx *worst = out->hosts;
+    if (out->n < DNS_MX_MAX)
+        return &out->hosts[out->n++];
+    for (size_t i = 1; i < out->n; i++)
+        if (out->hosts[i].preference > worst->preference)
+            worst = &out->hosts[i];
+    return preference < worst->preference ? worst : NULL;
+}
+
+void dns_mx_take(const struct dns_answer *answer, struct arena *arena, struct dns_mx_answer *out)
 {
     bool null_seen = false;
-    for (size_t i = 0; i < answer->n && out->n < DNS_MX_MAX; i++) {
-        struct dns_mx *mx = &out->hosts[out->n];
-        if (!read_mx(answer->records[i].data, arena, mx))
+    char host[DNS_NAME_MAX];
+    out->status = DNS_FOUND;
+    out->null_mx = false;
+    out->n = 0;
+    for (size_t i = 0; i < answer->n; i++) {
+        size_t n;
+        uint16_t preference;
+        if (!read_mx(answer->records[i].data, host, &n, &preference))
             continue;
-        null_seen |= !mx->host.n;
-        out->n += mx->host.n > 0;
+        null_seen |= !n;
+        struct dns_mx *mx = n ? place(out, preference) : NULL;
+        if (!mx)
+            continue;
+        *mx = (struct dns_mx){preference, arena_copy(arena, slice(host, n))};
+        if (!mx->host.p) { /* not the same as a domain without hosts */
+            out->status = DNS_TEMPORARY;
+            out->why = "out of memory";
+            out->n = 0;
+            return;
+        }
     }
     if (out->n) {
         arrange(out->hosts, out->n);
@@ -69,18 +92,18 @@ void dns_ask_mx(struct dns *d, struct slice domain, struct arena *arena, struct 
     out->implicit = out->null_mx = false;
     out->n = 0;
     if (answer.status == DNS_FOUND) {
-        take_records(&answer, arena, out);
-    } else if (answer.status == DNS_EMPTY) {
+        dns_mx_take(&answer, arena, out);
+    } else if (answer.status == DNS_EMPTY && answer.name.n) {
         out->status = DNS_FOUND;
         out->implicit = true;
-        out->hosts[0] = (struct dns_mx){.host = arena_copy(arena, answer.name)};
+        out->hosts[0] = (struct dns_mx){.host = answer.name};
         out->n = 1;
     }
 }
 
 /* ---- addresses ---- */
 
-static void take_addresses(const struct dns_answer *answer, int family, struct dns_addresses *out)
+void dns_addresses_take(const struct dns_answer *answer, int family, struct dns_addresses *out)
 {
     size_t wanted = family == AF_INET6 ? 16 : 4;
     for (size_t i = 0; i < answer->n && out->n < DNS_ADDRESSES_MAX; i++) {
@@ -105,32 +128,43 @@ static bool unsure(enum dns_status s)
     return s == DNS_TEMPORARY || s == DNS_BOGUS;
 }
 
+/* What is said when there is no address. */
+static const struct dns_answer *decisive(
+    const struct dns_answer *four, const struct dns_answer *six)
+{
+    return unsure(four->status) || !unsure(six->status) ? four : six;
+}
+
 TASK_FN
 void dns_ask_addresses(struct dns *d, struct slice host, struct arena *arena,
     struct dns_addresses *out, deadline until)
 {
     struct dns_answer six, four;
-    dns_ask(d, host, DNS_AAAA, arena, &six, until);
+    struct dns_question *q6 = dns_begin(d, host, DNS_AAAA, &six);
+    struct dns_question *q4 = dns_begin(d, host, DNS_A, &four);
+    dns_end(q6, host, arena, &six, until);
+    dns_end(q4, host, arena, &four, until);
     out->n = 0;
-    if (six.status == DNS_BAD_NAME) {
-        *out = (struct dns_addresses){.status = DNS_BAD_NAME, .why = six.why};
+    out->secure = true;
+    if (six.status == DNS_FOUND)
+        dns_addresses_take(&six, AF_INET6, out);
+    if (out->n)
+        out->secure = six.secure;
+    size_t sixes = out->n;
+    if (four.status == DNS_FOUND)
+        dns_addresses_take(&four, AF_INET, out);
+    if (out->n > sixes)
+        out->secure &= four.secure;
+    const struct dns_answer *said = decisive(&four, &six);
+    if (out->n) {
+        /* A family that could not be had takes nothing from the other (RFC 7672 §2.2.2). */
+        out->status = DNS_FOUND;
+        out->name = out->n > sixes ? four.name : six.name;
+        out->why = NULL;
         return;
     }
-    dns_ask(d, host, DNS_A, arena, &four, until);
-    if (six.status == DNS_FOUND)
-        take_addresses(&six, AF_INET6, out);
-    if (four.status == DNS_FOUND)
-        take_addresses(&four, AF_INET, out);
-    const struct dns_answer *said = four.status == DNS_FOUND || unsure(four.status) ? &four : &six;
-    out->status = out->n                                                ? DNS_FOUND
-                  : unsure(four.status)                                 ? four.status
-                  : unsure(six.status)                                  ? six.status
-                  : four.status == DNS_FOUND || six.status == DNS_FOUND ? DNS_EMPTY
-                                                                        : four.status;
-    /* What could not be had is not in it: who suppresses one family must not make the other look
-     * unsigned (RFC 7672 §2.2.2). */
-    out->secure =
-        (six.secure || unsure(six.status)) && (four.secure || unsure(four.status)) && out->n;
+    out->status = said->status == DNS_FOUND ? DNS_EMPTY : said->status;
+    out->secure = six.secure && four.secure;
     out->name = said->name;
-    out->why = out->n ? NULL : said->why;
+    out->why = said->why ? said->why : "its address records are damaged";
 }

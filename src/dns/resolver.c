@@ -4,6 +4,11 @@
 #include <signal.h>
 #include <stdio.h>
 
+/* libunbound is made for a question now and then: with its 16 sockets as many silent name servers
+ * hold up all others. */
+#define SOCKETS_UDP 512
+#define SOCKETS_TCP 32
+
 /* RFC 7958: the root's key-signing keys of 2017 and 2024. */
 static const char *const root_anchors[] = {
     ". IN DS 20326 8 2 E06D44B80B8F1D39A95C0B0D7C65D08458E880409BBC683457104237C7F8EC8D",
@@ -30,10 +35,10 @@ static int add_anchors(struct ub_ctx *ctx, struct slice anchor)
     return 0;
 }
 
-static int set_option(struct ub_ctx *ctx, const char *name, size_t bytes)
+static int set_option(struct ub_ctx *ctx, const char *name, size_t number)
 {
     char value[24];
-    snprintf(value, sizeof value, "%zu", bytes);
+    snprintf(value, sizeof value, "%zu", number);
     return ub_ctx_set_option(ctx, name, value);
 }
 
@@ -41,13 +46,21 @@ static int set_up(struct ub_ctx *ctx, const struct dns_options *o)
 {
     size_t cache = o->cache ? o->cache : (size_t)16 * 1024 * 1024;
     char server[128];
+    const struct {
+        const char *name;
+        size_t value;
+    } numbers[] = {{"msg-cache-size:", cache / 3}, {"rrset-cache-size:", cache / 3 * 2},
+        {"edns-buffer-size:", 1232}, {"outgoing-range:", SOCKETS_UDP},
+        {"outgoing-num-tcp:", SOCKETS_TCP}, {"infra-host-ttl:", 60}};
     int code = ub_ctx_async(ctx, 1);
+    for (size_t i = 0; !code && i < sizeof numbers / sizeof *numbers; i++)
+        code = set_option(ctx, numbers[i].name, numbers[i].value);
+    /* A name server that was down is asked again, not first in a quarter of an hour. */
     if (!code)
-        code = set_option(ctx, "msg-cache-size:", cache / 3);
-    if (!code)
-        code = set_option(ctx, "rrset-cache-size:", cache / 3 * 2);
-    if (!code)
-        code = ub_ctx_set_option(ctx, "edns-buffer-size:", "1232");
+        code = ub_ctx_set_option(ctx, "infra-keep-probing:", "yes");
+    /* A stranger's delegation to 127.0.0.1 is not followed. */
+    if (!code && !o->server_n)
+        code = ub_ctx_set_option(ctx, "do-not-query-localhost:", "yes");
     for (size_t i = 0; !code && i < o->server_n; i++) {
         snprintf(server, sizeof server, "%s", o->servers[i]);
         char *colon = strrchr(server, ':');
