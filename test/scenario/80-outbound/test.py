@@ -1,24 +1,15 @@
 """Mail goes out: two servers of ours, a scripted one and Postfix on loopback addresses, with names served by NSD."""
-import contextlib
 import email
-import email.policy
-import imaplib
 import os
-import pwd
 import shutil
 import smtplib
-import socket
-import ssl
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 
+from outbound import A, B, MORE, NOBODY, POST, SINK, Names, Postfix, Sink, World, bounce, empty_queue, inbox
 from ports import free_port
-from server import PATIENCE, Server, run_cases
+from server import PATIENCE, run_cases
 
-A, B, SINK, POST, NOBODY = "127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5", "127.0.0.9"
 ZONE = """$ORIGIN test.
 $TTL 60
 @ SOA ns admin 1 3600 600 86400 60
@@ -46,273 +37,6 @@ many MX 10 mx.sink
 post MX 10 mx.post
 mx.post A %(POST)s
 """ % dict(POST=POST, A=A, B=B, SINK=SINK, NOBODY=NOBODY)
-
-MORE = """auth = { plaintext_without_tls = true }
-dns = { servers = ["127.0.0.1:%d"], trust_anchor = "none" }
-outbound = { port = %d, allow_private_addresses = true }
-"""
-
-
-class Names:
-    def __init__(self, zone=ZONE):
-        self.folder = tempfile.mkdtemp(prefix="barid-nsd-")
-        self.port = free_port()
-        with open(os.path.join(self.folder, "test.zone"), "w") as f:
-            f.write(zone)
-        conf = os.path.join(self.folder, "nsd.conf")
-        with open(conf, "w") as f:
-            f.write("""server:
-  ip-address: 127.0.0.1@%d
-  username: ""
-  chroot: ""
-  zonesdir: "%s"
-  pidfile: "%s/pid"
-  database: ""
-  xfrdfile: "%s/xfrd"
-  zonelistfile: "%s/zones"
-  xfrdir: "%s"
-  server-count: 1
-remote-control:
-  control-enable: no
-zone:
-  name: test
-  zonefile: test.zone
-""" % ((self.port,) + (self.folder,) * 5))
-        self.log = open(os.path.join(self.folder, "log"), "wb")
-        self.process = subprocess.Popen(["nsd", "-d", "-c", conf], stdout=self.log, stderr=self.log)
-        self.wait()
-
-    def wait(self):
-        question = b"\1\1\0\0\0\1\0\0\0\0\0\0\2ns\4test\0\0\1\0\1"
-        until = time.monotonic() + PATIENCE
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-            s.settimeout(0.1)
-            s.connect(("127.0.0.1", self.port))
-            while time.monotonic() < until and self.process.poll() is None:
-                with contextlib.suppress(OSError):
-                    s.send(question)
-                    if s.recv(512):
-                        return
-        raise RuntimeError("nsd does not answer: %s" % open(self.log.name).read())
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait(PATIENCE)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-class Sink:
-    """An SMTP server that answers as it is told: replies[verb] is a reply, or a function of the line."""
-
-    def __init__(self, port, replies=None, offers=("PIPELINING", "8BITMIME", "SIZE 100000"), address=SINK):
-        self.replies = replies or {}
-        self.offers = offers
-        self.connections = 0
-        self.mails, self.commands = [], []
-        self.listener = socket.create_server((address, port))
-        threading.Thread(target=self.accept, daemon=True).start()
-
-    def accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                c, _ = self.listener.accept()
-                self.connections += 1
-                threading.Thread(target=self.serve, args=(c,), daemon=True).start()
-
-    def reply(self, verb, line, otherwise):
-        r = self.replies.get(verb, otherwise)
-        return r(line) if callable(r) else r
-
-    def serve(self, c):
-        f = c.makefile("rb")
-
-        def say(text):
-            if text is None:
-                c.shutdown(socket.SHUT_RDWR)
-            else:
-                c.sendall(text.encode() + b"\r\n")
-
-        with contextlib.suppress(OSError):
-            say(self.reply("CONNECT", "", "220 sink.test ESMTP"))
-            envelope = []
-            for raw in f:
-                line = raw.decode().rstrip("\r\n")
-                verb = line.split(" ")[0].split(":")[0].upper()
-                self.commands.append(line)
-                if verb == "EHLO":
-                    say("\r\n".join("250%s%s" % (" " if o == self.offers[-1] else "-", o)
-                                    for o in ("sink.test",) + tuple(self.offers)))
-                elif verb == "DATA":
-                    r = self.reply(verb, line, "354 go on" if len(envelope) > 1 else "503 5.5.1 for whom?")
-                    say(r)
-                    if not r.startswith("3"):
-                        continue
-                    body = []
-                    for raw in f:
-                        if raw == b".\r\n":
-                            break
-                        body.append(raw[1:] if raw.startswith(b".") else raw)
-                    r = self.reply("END", "", "250 2.0.0 taken")
-                    if r and r.startswith("2"):
-                        self.mails.append((envelope, b"".join(body)))
-                    envelope = []
-                    say(r)
-                else:
-                    r = self.reply(verb, line, "221 bye" if verb == "QUIT" else "250 2.1.0 ok")
-                    if verb in ("MAIL", "RCPT") and r and r.startswith("2"):
-                        envelope.append(line)
-                    say(r)
-                    if verb == "QUIT":
-                        return c.close()
-                    if verb == "STARTTLS" and r.startswith("2"):
-                        return c.close()
-
-    def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-
-
-POSTFIX = """compatibility_level = 3.6
-queue_directory = %(folder)s/queue
-data_directory = %(folder)s/data
-mail_owner = postfix
-setgid_group = postdrop
-maillog_file = %(folder)s/log
-maillog_file_prefixes = %(folder)s
-myhostname = mx.post.test
-mydestination =
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-alias_maps =
-alias_database =
-virtual_mailbox_domains = post.test
-virtual_mailbox_base = %(folder)s/mail
-virtual_mailbox_maps = texthash:%(folder)s/mailboxes
-virtual_minimum_uid = 1
-virtual_uid_maps = static:%(uid)d
-virtual_gid_maps = static:%(gid)d
-smtpd_relay_restrictions = reject_unauth_destination
-smtpd_tls_security_level = may
-smtpd_tls_chain_files = %(folder)s/key.pem, %(folder)s/cert.pem
-smtpd_tls_received_header = yes
-"""
-MASTER = """%(address)s:%(port)d inet n - n - - smtpd
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-tlsmgr unix - - n 1000? 1 tlsmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-proxymap unix - - n - - proxymap
-anvil unix - - n - 1 anvil
-virtual unix - n n - - virtual
-postlog unix-dgram n - n - 1 postlogd
-"""
-
-
-class Postfix:
-    """Takes mail for joe@post.test."""
-
-    def __init__(self, port):
-        self.folder = tempfile.mkdtemp(prefix="barid-postfix-")
-        os.chmod(self.folder, 0o755)
-        nobody = pwd.getpwnam("nobody")
-        for name in ("queue", "data", "mail"):
-            os.mkdir(os.path.join(self.folder, name), 0o755)
-        os.chown(os.path.join(self.folder, "data"), pwd.getpwnam("postfix").pw_uid, -1)
-        os.chown(os.path.join(self.folder, "mail"), nobody.pw_uid, nobody.pw_gid)
-        values = dict(folder=self.folder, address=POST, port=port, uid=nobody.pw_uid, gid=nobody.pw_gid)
-        for name, text in (("main.cf", POSTFIX), ("master.cf", MASTER), ("mailboxes", "joe@post.test joe/\n")):
-            with open(os.path.join(self.folder, name), "w") as f:
-                f.write(text % values)
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", self.folder + "/key.pem",
-                        "-out", self.folder + "/cert.pem", "-subj", "/CN=mx.post.test"], check=True, capture_output=True)
-        subprocess.run(["postfix", "-c", self.folder, "check"], check=True, capture_output=True)
-        where = subprocess.run(["postconf", "-c", self.folder, "-h", "daemon_directory"], check=True,
-                               capture_output=True, text=True).stdout.strip()
-        self.process = subprocess.Popen([os.path.join(where, "master"), "-s", "-c", self.folder],
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def mails(self, count):
-        folder = os.path.join(self.folder, "mail", "joe", "new")
-        until = time.monotonic() + PATIENCE
-        while not os.path.isdir(folder) or len(os.listdir(folder)) < count:
-            assert time.monotonic() < until, open(self.folder + "/log").read()[-2000:]
-            time.sleep(0.02)
-        return [open(os.path.join(folder, f), "rb").read() for f in os.listdir(folder)]
-
-    def close(self):
-        self.process.terminate()
-        self.process.wait(PATIENCE)
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-
-class World:
-    """A server for a.test, with the accounts ann and art."""
-
-    def __init__(self, names, more=""):
-        self.names = names
-        self.port = free_port(address=A)
-        self.a = self.server("a", A, "ann", "art", more=more)
-
-    def server(self, name, address, *accounts, more=""):
-        """For NAME.test, on an address of its own."""
-        s = Server(hostname="mx.%s.test" % name, smtp='"%s:%d"' % (address, self.port),
-                   more=(more or MORE) % (self.names.port, self.port))
-        return s.setup(*accounts, domain="%s.test" % name).start()
-
-    def send(self, *recipients, subject="hello", sender="ann@a.test", body="one\r\n.two\r\n", options=()):
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        with smtplib.SMTP("127.0.0.1", self.a.ports["submission"], timeout=PATIENCE) as smtp:
-            smtp.starttls(context=context)
-            smtp.login("ann@a.test", "secret")
-            text = "From: ann@a.test\r\nSubject: %s\r\n\r\n%s" % (subject, body)
-            return smtp.sendmail(sender, recipients, text.encode(), mail_options=options)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.a.close()
-
-
-def inbox(s, user, count=1):
-    """The messages of an INBOX, once there are so many."""
-    until = time.monotonic() + PATIENCE
-    while True:
-        with imaplib.IMAP4("127.0.0.1", s.ports["imap"], timeout=PATIENCE) as imap:
-            imap.login(user, "secret")
-            n = int(imap.select("INBOX", readonly=True)[1][0])
-            if n >= count:
-                assert n == count, "%d messages" % n
-                return [email.message_from_bytes(imap.fetch(str(i + 1), "BODY.PEEK[]")[1][0][1],
-                                                 policy=email.policy.default) for i in range(n)]
-        assert time.monotonic() < until, "%d messages, not %d: %s" % (n, count, s.log()[-2000:])
-        time.sleep(0.02)
-
-
-def empty_queue(s):
-    until = time.monotonic() + PATIENCE
-    while s.json("queue", "list"):
-        assert time.monotonic() < until, s.log()[-2000:]
-        time.sleep(0.02)
-
-
-def bounce(s, status, *words):
-    """The one message of ann's INBOX is a report that says so, to people and to programs."""
-    report = inbox(s, "ann@a.test")[0]
-    assert report.get_content_type() == "multipart/report", report.as_string()
-    text, facts, original = list(report.iter_parts())
-    assert facts.get_content_type() == "message/delivery-status"
-    assert "Status: " + status in facts.as_string(), facts.as_string()
-    assert "Action: failed" in facts.as_string()
-    for word in words:
-        assert word in text.get_content(), (word, text.get_content())
-    assert "Subject: hello" in original.as_string()
-    empty_queue(s)
 
 
 names = None
@@ -553,7 +277,7 @@ def a_relay_we_are_not():
 if not shutil.which("nsd") or sys.platform != "linux":
     print("skip mail that goes out: nsd is not installed")
     sys.exit(0)
-names = Names()
+names = Names(ZONE)
 try:
     code = run_cases([from_ours_to_ours, from_ours_to_postfix, both_kinds_of_recipient, one_connection_for_many, next_host_and_implicit_mx,
                       refused_connection_waits, null_mx, no_such_domain, neither_mx_nor_address, loop_to_ourselves,
