@@ -23,6 +23,23 @@ static bool take_state(struct command *c, struct queue_filter *f)
     return false;
 }
 
+TASK_FN
+static bool take_account(struct command *c, struct queue_filter *f)
+{
+    struct slice address;
+    struct directory_account a;
+    if (!command_take_text(c, "account", &address))
+        return false;
+    if (!address.n)
+        return true;
+    bool ok = command_directory(c,
+        directory_account_find(c->admin->directory, address, &a, deadline_in(COMMAND_PATIENCE)),
+        "");
+    f->account = ok ? a.id : 0;
+    return ok;
+}
+
+TASK_FN
 static bool take_filter(struct command *c, struct queue_filter *f, bool *any)
 {
     struct slice id;
@@ -30,9 +47,9 @@ static bool take_filter(struct command *c, struct queue_filter *f, bool *any)
     if (!take_state(c, f) || !command_take_text(c, "id", &id) ||
         !command_take_text(c, "sender", &f->sender) ||
         !command_take_text(c, "recipient", &f->recipient) ||
-        !command_take_text(c, "route", &f->route))
+        !command_take_text(c, "route", &f->route) || !take_account(c, f))
         return false;
-    *any = id.n || f->sender.n || f->recipient.n || f->route.n || f->only_state;
+    *any = id.n || f->account || f->sender.n || f->recipient.n || f->route.n || f->only_state;
     if (!id.n || queue_id_parse(id, &f->message))
         return true;
     command_fail(c, ADMIN_ABSENT, "there is no such message: see barid queue list");

@@ -36,6 +36,16 @@ void queue_row_put_header(struct store_txn *t, const struct queue_row_header *h)
     store_put(t, queue_row_key_slice(&k), slice(row, queue_row_pack_header(h, row)));
 }
 
+bool queue_row_count_held(struct store_txn *t, int64_t more)
+{
+    struct queue_row_header h;
+    if (!queue_row_get_header(store_txn_view(t), &h) || (more < 0 && h.held < (uint64_t)-more))
+        return false;
+    h.held += (uint64_t)more;
+    queue_row_put_header(t, &h);
+    return true;
+}
+
 static struct queue_row_key due_key(const struct queue_message *m, const struct queue_entry *e)
 {
     const struct queue_row_due due = {

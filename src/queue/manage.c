@@ -31,6 +31,7 @@ static bool matches(
     const struct queue_filter *f, const struct queue_message *m, const struct queue_entry *e)
 {
     return matches_address(f->sender, m->sender) && matches_address(f->recipient, e->recipient) &&
+           (!f->account || f->account == m->account) &&
            (!f->route.n || slice_eq_nocase(f->route, e->route)) &&
            (!f->only_state || f->state == e->state);
 }
@@ -229,6 +230,7 @@ static enum outcome change_one(struct store_txn *t, const struct changing *c, st
     struct queue_message m;
     struct queue_entry e;
     uint32_t gone = 0;
+    int64_t held;
     struct store_view *v = store_txn_view(t);
     d->done = false;
     if (!queue_row_get_message(v, d->message, &m) ||
@@ -238,7 +240,11 @@ static enum outcome change_one(struct store_txn *t, const struct changing *c, st
     queue_row_unpack_message(slice(message_row, n), d->message, &m);
     n = queue_row_pack_entry(&e, entry_row);
     queue_row_unpack_entry(slice(entry_row, n), d->message, d->index, &e);
+    held = e.state == QUEUE_HELD;
     d->done = change_entry(t, c, &m, &e, &gone);
+    held = (!gone && e.state == QUEUE_HELD) - held;
+    if (held && !queue_row_count_held(t, held))
+        return OUTCOME_FAILED;
     if (!gone)
         return OUTCOME_DONE;
     if (!queue_row_get_header(v, &h) || !queue_row_settle_message(t, d->message, gone, &h))

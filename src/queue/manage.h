@@ -5,6 +5,7 @@
 
 struct queue_filter { /* empty: any */
     uint64_t message;
+    uint64_t account;                      /* who submitted */
     struct slice sender, recipient, route; /* ASCII case ignored; "@example.org": of the domain */
     bool only_state;
     enum queue_state state;

@@ -129,8 +129,10 @@ enum outcome queue_put(struct store_txn *t, struct queue_new *new)
     h.bytes += m->size;
     struct queue_row_key k = queue_row_key_message(m->id);
     store_put(t, queue_row_key_slice(&k), slice(row, queue_row_pack_message(m, row)));
-    for (uint32_t i = 0; i < new->n; i++)
+    for (uint32_t i = 0; i < new->n; i++) {
+        h.held += new->recipients[i].held;
         put_entry(t, new, i);
+    }
     queue_row_put_header(t, &h);
     store_retain(t, m->blob);
     return OUTCOME_DONE;

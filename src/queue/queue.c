@@ -10,6 +10,7 @@
 
 METRIC(entries_now, METRIC_GAUGE, "barid_queue_entries", "", "Entries in the queue now")
 METRIC(messages_now, METRIC_GAUGE, "barid_queue_messages", "", "Messages in the queue now")
+METRIC(held_now, METRIC_GAUGE, "barid_queue_held", "", "Entries in the queue that are held")
 METRIC(routes_now, METRIC_GAUGE, "barid_queue_routes", "state=\"known\"", "Routes in memory")
 METRIC(routes_down, METRIC_GAUGE, "barid_queue_routes", "state=\"down\"", "Routes in memory")
 METRIC(queued, METRIC_COUNTER, "barid_queue_entries_total", "what=\"queued\"",
@@ -95,6 +96,7 @@ static void measure(struct queue *q)
         return;
     metric_set(&entries_now, (int64_t)f.entries);
     metric_set(&messages_now, (int64_t)f.messages);
+    metric_set(&held_now, (int64_t)f.held);
     metric_set(&routes_now, (int64_t)f.routes);
     metric_set(&routes_down, (int64_t)f.routes_down);
 }
@@ -206,6 +208,7 @@ bool queue_figures(struct queue *q, struct queue_figures *f, deadline until)
     f->entries = h.entries;
     f->messages = h.messages;
     f->bytes = h.bytes;
+    f->held = h.held;
     for (unsigned i = 0; i < q->shard_n; i++) {
         f->routes += atomic_load(&q->shards[i].routes);
         f->routes_down += atomic_load(&q->shards[i].down);

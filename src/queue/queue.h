@@ -156,6 +156,7 @@ TASK_FN
 void queue_tend(struct queue *q);
 struct queue_figures {
     uint64_t entries, messages, bytes;    /* in the store */
+    uint64_t held;                        /* of the entries */
     size_t routes, routes_down, couriers; /* as seen when each reactor last looked */
 };
 /* False: the store failed. */

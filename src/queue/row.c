@@ -184,6 +184,7 @@ size_t queue_row_pack_header(const struct queue_row_header *h, char out[QUEUE_RO
     pack_u64(out + 20, h->bytes);
     pack_u64(out + 28, h->entries_max);
     pack_u64(out + 36, h->last);
+    pack_u64(out + 44, h->held);
     return QUEUE_ROW_HEADER;
 }
 
@@ -198,6 +199,7 @@ bool queue_row_unpack_header(struct slice row, struct queue_row_header *h)
         .bytes = unpack_u64(row.p + 20),
         .entries_max = unpack_u64(row.p + 28),
         .last = unpack_u64(row.p + 36),
+        .held = unpack_u64(row.p + 44),
     };
     return true;
 }

@@ -2,7 +2,7 @@
  * bytes and says no. Slices of what was unpacked point into the value. Numbers are big-endian,
  * "text" is a length of 2 bytes and bytes.
  *
- * header   version 1, reserved 3, entries 8, messages 8, bytes 8, entries max 8, last id 8
+ * header   version 1, reserved 3, entries 8, messages 8, bytes 8, entries max 8, last id 8, held 8
  * message  version 1, priority 1, reserved 2, flags 4, entries 4, blob 8, size 8, account 8,
  *          created 8, hold until 8, deliver by 8, expires 8, sender text, envid text, trace text,
  *          alias text when it is not empty
@@ -22,7 +22,7 @@
 
 #define QUEUE_ROW_VERSION 1
 #define QUEUE_ROW_KEY_MAX (2 + QUEUE_ROUTE_MAX + 28)
-#define QUEUE_ROW_HEADER  44
+#define QUEUE_ROW_HEADER  52
 #define QUEUE_ROW_MESSAGE (68 + 8 + 2 * QUEUE_ADDRESS_MAX + QUEUE_ENVID_MAX + QUEUE_TRACE_MAX)
 #define QUEUE_ROW_ENTRY                                                                            \
     (24 + 10 + QUEUE_ADDRESS_MAX + QUEUE_ROUTE_MAX + QUEUE_ORCPT_MAX + QUEUE_REPLY_MAX +           \
@@ -73,6 +73,7 @@ bool queue_row_parse_deadline(struct slice key, int64_t *time, uint64_t *message
 
 struct queue_row_header {
     uint64_t entries, messages, bytes, entries_max, last;
+    uint64_t held; /* entries in this state */
 };
 
 /* A route that cannot be reached. */
@@ -121,6 +122,8 @@ void queue_row_unfile(
     struct store_txn *t, const struct queue_message *m, const struct queue_entry *e);
 void queue_row_del_entry(
     struct store_txn *t, const struct queue_message *m, const struct queue_entry *e);
+/* Entries become or are no longer held. False: rows are broken. */
+bool queue_row_count_held(struct store_txn *t, int64_t more);
 /* After n entries of it went (and header->entries was counted down by the caller's call): writes
  * the message row, or ends the message and releases its blob. False: rows are broken. */
 bool queue_row_settle_message(

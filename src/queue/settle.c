@@ -36,7 +36,8 @@ static void change(const struct settle *s, size_t i, struct queue_entry *e)
 }
 
 /* True when there was something to change. */
-static bool settle_entry(struct store_txn *t, const struct settle *s, size_t i, uint32_t *gone)
+static bool settle_entry(
+    struct store_txn *t, const struct settle *s, size_t i, uint32_t *gone, uint32_t *held)
 {
     char message_row[QUEUE_ROW_MESSAGE], entry_row[QUEUE_ROW_ENTRY];
     uint64_t id = s->item->message.id;
@@ -53,6 +54,7 @@ static bool settle_entry(struct store_txn *t, const struct settle *s, size_t i, 
     queue_row_unpack_entry(slice(entry_row, entry_n), id, index, &e);
     if (s->action[i] == SETTLE_GONE) {
         queue_row_del_entry(t, &m, &e);
+        *held += e.state == QUEUE_HELD; /* meanwhile */
         ++*gone;
         return true;
     }
@@ -76,14 +78,16 @@ static enum outcome settle_fn(struct store_txn *t, void *arg)
 {
     const struct settle *s = arg;
     struct queue_row_header h;
-    uint32_t gone = 0;
+    uint32_t gone = 0, held = 0;
     bool any = false;
     if (s->reached)
         route_is_up(t, s->item->entries[0].route);
     for (size_t i = 0; i < s->item->n; i++)
-        any |= settle_entry(t, s, i, &gone);
+        any |= settle_entry(t, s, i, &gone, &held);
     if (!any)
         return OUTCOME_REFUSED;
+    if (held && !queue_row_count_held(t, -(int64_t)held))
+        return OUTCOME_FAILED;
     if (gone) {
         if (!queue_row_get_header(store_txn_view(t), &h) ||
             !queue_row_settle_message(t, s->item->message.id, gone, &h))

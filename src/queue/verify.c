@@ -88,6 +88,7 @@ static void check_entry(struct check *c, uint64_t message, uint32_t index, struc
     }
     c->found++;
     c->counted.entries++;
+    c->counted.held += e.state == QUEUE_HELD;
     const struct queue_row_due due = {e.route, c->message.account, e.next, message, index};
     struct queue_row_key k = queue_row_key_due(&due);
     if (e.state == QUEUE_WAITING)
@@ -136,6 +137,9 @@ static void check_sums(struct check *c)
             (unsigned long long)c->header.entries, (unsigned long long)c->header.messages,
             (unsigned long long)c->header.bytes, (unsigned long long)c->counted.entries,
             (unsigned long long)c->counted.messages, (unsigned long long)c->counted.bytes);
+    if (c->header.held != c->counted.held)
+        fault(c, "the queue counts %llu held entries, found %llu",
+            (unsigned long long)c->header.held, (unsigned long long)c->counted.held);
 }
 
 /* ---- reading: rows copied as {key length 2, value length 4, key, value} ---- */
