@@ -8,6 +8,7 @@ struct apply {
     const struct store_new_blob *blob;
     struct delivery_recipient *recipient;
     struct delivery_plan plan;
+    struct sent_add *sent; /* who writes is among the recipients */
 };
 
 void delivery_plan(const struct delivery_message *m, uint64_t account, struct delivery_plan *plan)
@@ -27,6 +28,8 @@ static enum outcome apply_fn(struct store_txn *t, void *arg)
         .now = a->message->now / 1000000,
         .rendered = a->message->rendered,
     };
+    if (a->sent && sent_add(t, a->sent) == OUTCOME_FAILED)
+        return OUTCOME_FAILED;
     enum outcome o = mailbox_append(t, &append);
     if (o == OUTCOME_DONE) {
         a->recipient->uid = append.uid;
@@ -53,12 +56,44 @@ static enum outcome enqueue_fn(struct store_txn *t, void *arg)
     return OUTCOME_DONE;
 }
 
-/* What a delivery needs for each recipient while the store has it; the queue has a place too. */
+static enum outcome sent_fn(struct store_txn *t, void *arg)
+{
+    return sent_add(t, arg);
+}
+
+/* What a delivery needs for each recipient while the store has it; queue and writer have a place
+ * too. */
 struct work {
-    struct store_mutation mutations[FEW + 1];
+    struct store_mutation mutations[FEW + 2];
     struct apply applies[FEW];
     struct store_blob_owner owners[FEW];
 };
+
+/* Each partition has one mutation of an intent. */
+static size_t count_sender(struct delivery_message *m, const struct delivery_recipient *recipients,
+    size_t n, struct apply *applies, struct store_mutation *mutation)
+{
+    if (!m->sent)
+        return 0;
+    for (size_t i = 0; i < n; i++)
+        if (recipients[i].account == m->sender) {
+            applies[i].sent = m->sent;
+            return 0;
+        }
+    *mutation = (struct store_mutation){
+        .partition = mailbox_partition(m->sender), .fn = sent_fn, .arg = m->sent};
+    return 1;
+}
+
+/* The count alone is no delivery. */
+static enum outcome kept(const struct delivery_message *m, const struct store_mutation *mutations,
+    size_t n, enum outcome o)
+{
+    bool somewhere = m->queue != NULL;
+    for (size_t i = 0; i < n; i++)
+        somewhere |= mutations[i].outcome == OUTCOME_DONE;
+    return o == OUTCOME_DONE && !somewhere ? OUTCOME_REFUSED : o;
+}
 
 static enum outcome submit(struct store *s, struct delivery_message *m,
     struct delivery_recipient *recipients, size_t n, struct store_mutation *mutations,
@@ -83,11 +118,12 @@ static enum outcome submit(struct store *s, struct delivery_message *m,
     if (m->queue)
         mutations[all++] = (struct store_mutation){
             .partition = queue_partition(NULL), .fn = enqueue_fn, .arg = &enqueue};
+    all += count_sender(m, recipients, n, applies, &mutations[all]);
     if (all == 1) {
         o = store_mutate(s, mutations, &blob, until);
         mutations->outcome = o;
     } else {
-        o = store_intent(s, mutations, all, &blob, until);
+        o = kept(m, mutations, n, store_intent(s, mutations, all, &blob, until));
     }
     for (size_t i = 0; i < n; i++)
         recipients[i].outcome = o == OUTCOME_DONE ? mutations[i].outcome : o;
@@ -107,7 +143,7 @@ enum outcome delivery_local(struct store *s, struct delivery_message *m,
         return OUTCOME_FAILED;
     if (n <= FEW)
         return submit(s, m, recipients, n, few.mutations, few.applies, few.owners, until);
-    struct store_mutation *mutations = calloc(n + 1, sizeof *mutations);
+    struct store_mutation *mutations = calloc(n + 2, sizeof *mutations);
     struct apply *applies = calloc(n, sizeof *applies);
     struct store_blob_owner *owners = calloc(n, sizeof *owners);
     enum outcome o = OUTCOME_FAILED;

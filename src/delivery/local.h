@@ -5,10 +5,11 @@
 #pragma once
 #include "base/outcome.h"
 #include "mailbox/mailbox.h"
+#include "mailbox/sent.h"
 #include "queue/queue.h"
 #include "store/engine.h"
 
-#define DELIVERY_ACCOUNTS_MAX (STORE_INTENT_MAX - 1) /* the queue beside them */
+#define DELIVERY_ACCOUNTS_MAX (STORE_INTENT_MAX - 2) /* queue and writer beside them */
 
 /* What is to happen with a message for one account. */
 struct delivery_plan {
@@ -30,6 +31,10 @@ struct delivery_message {
     struct slice rendered;   /* for mailbox_append; may be empty */
     struct queue_new *queue; /* recipients elsewhere, in the same intent, linked by next; NULL:
                                 none. Blob and size are set here */
+    /* Recipients to be counted for the account that writes, in the same intent; NULL: none. Over
+     * its limits: FAILED. */
+    struct sent_add *sent;
+    uint64_t sender;
     /* out */
     store_blob_id blob;
     uint64_t size;

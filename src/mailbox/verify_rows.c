@@ -3,6 +3,7 @@
 #include "mailbox/imported.h"
 #include "mailbox/journal.h"
 #include "mailbox/keyword.h"
+#include "mailbox/sent.h"
 #include "mailbox/verify_private.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -350,6 +351,10 @@ void verify_check_row(struct verify_check *c, struct slice key, struct slice row
     case KEY_IMPORTED:
         if (!imported_row_valid(key, row))
             fault(c, "a row of an imported message is broken");
+        return;
+    case KEY_SENT:
+        if (!sent_row_valid(key, row))
+            fault(c, "the row that counts recipients is broken");
         return;
     default:
         fault(c, "a row of an unknown kind");

@@ -24,7 +24,7 @@
  *   [5] <8> account            removed, its partition is still to be emptied
  *
  * queue (kind 2, number 0)                                         queue/
- *   [1]                        header: entries, messages, bytes, their maxima, last id
+ *   [1]                        header: entries, messages, bytes, held entries, last id
  *   [2] <8> message            message row
  *   [2] <8> message <4> index  entry row: one recipient
  *   [3] route 0 <8> account <8> next <8> message <4> index  waiting: due at next
@@ -47,6 +47,7 @@
  *   [11] <4> mailbox           removed, its rows are still to go
  *   [12] <8> copy              a copy under way: who copies, what was copied so far
  *   [32] <16> identity         imported: when, and where to
+ *   [33]                       recipients written to, in slots of five minutes over a day
  *
  * transport (kind 4, number 0)                                     delivery/
  *   [1]                        header: how many policies there are
@@ -108,6 +109,7 @@ enum keyspace_account {
     KEY_REMOVED,
     KEY_COPYING,
     KEY_IMPORTED = 32,
+    KEY_SENT,
 };
 enum keyspace_transport {
     KEY_TRANSPORT_HEADER = 1,
