@@ -22,6 +22,9 @@ int main(int argc, char **argv)
         case CLI_REQUEST:
             exit = command_run(&cli);
             break;
+        case CLI_SENDMAIL:
+            exit = command_sendmail(&cli);
+            break;
         }
     cli_finish(&cli);
     return exit;

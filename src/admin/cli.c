@@ -25,11 +25,14 @@ static const char usage[] =
     "  barid mailbox list ADDRESS | import|export ADDRESS (maildir|mbox) PATH\n"
     "  barid queue   list | show ID | retry [ID] | hold ID | release ID | remove ID [--bounce]\n"
     "                all but show: [--state STATE] [--sender ADDRESS] [--recipient ADDRESS]\n"
-    "                [--route DOMAIN]; @example.org as ADDRESS: all of the domain\n"
+    "                [--route DOMAIN] [--account ADDRESS]; @example.org as sender or\n"
+    "                recipient: all of the domain\n"
     "  barid trace   ID | ADDRESS [--since TIME] [--limit N]   what happened to a message\n"
     "                ID: told in the 250, in Received, in the queue, or a Message-ID;\n"
     "                TIME: 2h, 3d, or 2026-11-22; the latest 20 messages\n"
     "  barid session list | kick ID\n"
+    "  barid sendmail [OPTION...] [ADDRESS...]  takes a message on stdin, as sendmail(8) does:\n"
+    "                -t -i -f ADDRESS -F NAME -bs -bp -v -N -R -V, and others without effect\n"
     "  barid verify                             check the whole store\n"
     "  barid settings                           every setting of the config file\n"
     "\n"
@@ -84,14 +87,15 @@ static const struct command {
     {"verify", "", 0, true},
 };
 
-static const char *const filter_keys[] = {"--state", "--sender", "--recipient", "--route"};
+static const char *const filter_keys[] = {
+    "--state", "--sender", "--recipient", "--route", "--account"};
 
 /* argv taken apart. */
 struct words {
     char *plain[DIRECTORY_TARGETS_MAX + 8];
     int n;
     const char *quota, *name, *since, *limit;
-    const char *filters[4]; /* as filter_keys has them */
+    const char *filters[5]; /* as filter_keys has them */
     bool bounce;
     bool password_stdin, disabled, enabled;
     unsigned options;
@@ -393,12 +397,34 @@ static enum admin_exit settings(struct cli *cli)
     return text(cli, page.p ? page.p : "");
 }
 
+/* Called as sendmail (or mailq, newaliases), or with that command behind -c. */
+static bool is_sendmail(int argc, char **argv, struct cli *cli)
+{
+    static const char *const names[] = {"sendmail", "mailq", "newaliases"};
+    int at = 1;
+    for (size_t i = 0; argc && i < sizeof names / sizeof *names; i++)
+        if (slice_ends(slice_str(argv[0]), slice_str(names[i])))
+            at = 0;
+    if (at && argc > 3 && !strcmp(argv[1], "-c")) {
+        at = 3;
+        cli->config = argv[2];
+    }
+    if (at && (at >= argc || strcmp(argv[at], "sendmail") != 0))
+        return false;
+    cli->kind = CLI_SENDMAIL;
+    cli->argc = argc - at;
+    cli->argv = argv + at;
+    return true;
+}
+
 enum admin_exit cli_parse(int argc, char **argv, struct cli *cli)
 {
     static struct words w;
     int used;
     w = (struct words){0};
     *cli = (struct cli){.kind = CLI_REQUEST, .config = CONFIG_DEFAULT_PATH};
+    if (is_sendmail(argc, argv, cli))
+        return ADMIN_DONE;
     if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") ||
         !strcmp(argv[1], "help"))
         return text(cli, usage);

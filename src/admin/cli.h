@@ -2,7 +2,7 @@
 #pragma once
 #include "admin/admin.h"
 
-enum cli_kind { CLI_SERVE, CLI_CHECK, CLI_REQUEST, CLI_TEXT };
+enum cli_kind { CLI_SERVE, CLI_CHECK, CLI_REQUEST, CLI_TEXT, CLI_SENDMAIL };
 
 struct cli {
     enum cli_kind kind;
@@ -12,6 +12,8 @@ struct cli {
     bool lists;       /* the command answers with rows that --json shows as one array */
     bool tells;       /* ... and as a story without it (admin/story.h) */
     const char *text; /* TEXT: to stdout, exit 0 */
+    int argc;         /* SENDMAIL: its own words, its name first */
+    char **argv;
 };
 
 /* ADMIN_DONE; else the exit code, after one line on stderr. Asks for a password on the terminal

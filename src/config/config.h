@@ -7,8 +7,10 @@
 #include "base/slice.h"
 
 #define CONFIG_DEFAULT_PATH "/etc/barid/barid.conf"
-#define CONFIG_FILE_MAX     ((size_t)1024 * 1024)
-#define CONFIG_LIST_MAX     64
+/* Known without the file, which not everybody may read. */
+#define CONFIG_SENDMAIL_SOCKET "/run/barid/sendmail.sock"
+#define CONFIG_FILE_MAX        ((size_t)1024 * 1024)
+#define CONFIG_LIST_MAX        64
 
 /* line 0: a default. */
 struct config_item {
@@ -62,13 +64,15 @@ struct config {
         size_t also_n;
     } tls;
     struct {
-        struct config_list smtp, submission, submissions, imap, imaps, pop3, pop3s, lmtp, metrics;
+        struct config_list smtp, submission, submissions, imap, imaps, pop3, pop3s, lmtp, sendmail,
+            metrics;
     } listen;
     bool auth_plaintext_without_tls;
     int64_t smtp_bare_newline; /* enum config_bare_newline */
     int64_t imap_idle_interval;
     struct {
         int64_t message_size, connections_per_account, connections_per_address, memory;
+        int64_t recipients_per_hour, recipients_per_day, hold_recipients;
     } limits;
     struct config_list dns_servers;
     struct config_item dns_trust_anchor;
@@ -83,6 +87,7 @@ struct config {
     int64_t outbound_policy_port;
     bool outbound_tls_reports;
     struct config_list proxy_peers;
+    struct config_list sendmail_users;
     struct config_item store_engine;
     int64_t trace_keep;
     int64_t log_level, log_format; /* enum log_level, enum log_format */

@@ -9,7 +9,7 @@ struct load {
     config_report report;
     void *arg;
     unsigned problems;
-    bool set[64]; /* row i stands in the file */
+    bool set[256]; /* row i stands in the file */
 };
 
 /* Reports "FILE:LINE: TEXT"; line 0: without one. Never a secret. */

@@ -10,6 +10,8 @@
 TASK_FN
 static bool belongs(struct intake_session *t, struct slice address, bool *yes)
 {
+    if (t->submitter->caller.any)
+        return intake_sendmail_belongs(t, address, yes);
     return directory_belongs(t->options->directory, t->submitter->account, address, yes,
                deadline_in(INTAKE_LOOKUP)) == DIRECTORY_OK;
 }
@@ -55,6 +57,8 @@ static bool check_address(
     char text[ADDRESS_MAX];
     struct buffer to = {.p = text, .cap = sizeof text, .max = sizeof text};
     bool yes = false;
+    if (intake_sendmail_here(t, a->domain)) /* it is written anew */
+        return true;
     bool written =
         address_quote(a->local, &to) && buffer_add_char(&to, '@') && buffer_add(&to, a->domain);
     if (written && !belongs(t, buffer_slice(&to), &yes))
@@ -77,7 +81,11 @@ static bool check_each(struct intake_session *t, struct address_reader *r, struc
 {
     struct address a;
     unsigned before = *n;
-    while (address_next(r, &a) && !a.broken) {
+    for (bool broken = false; address_next(r, &a); broken = r->broken) {
+        if (a.kind == ADDRESS_MAILBOX && a.local.n && !a.domain.p && intake_sendmail_here(t, S("")))
+            r->broken = broken; /* a user of this machine */
+        else if (a.broken)
+            break;
         if (a.kind != ADDRESS_MAILBOX)
             continue;
         if (++*n > AUTHORS_MAX) {
@@ -108,18 +116,20 @@ static bool check_field(struct intake_session *t, const struct header_field *fie
 
 static bool check_form(const struct intake_rewrite *w, struct smtp_reply *reply)
 {
+    /* What is aside is written before the message. */
+    const size_t authors_max = w->authors_aside ? INTAKE_AUTHORS_MAX / 2 : INTAKE_AUTHORS_MAX;
     if (w->folded_start)
         smtp_reply_set(reply, 554, "5.6.0", "The message begins with a blank, not with a field");
-    else if (!w->count[INTAKE_FIELD_FROM])
+    else if (!w->count[INTAKE_FIELD_FROM] && !w->authors_aside)
         smtp_reply_set(
             reply, 554, "5.6.0", "The message has no From field; add one with your address");
     else if (w->count[INTAKE_FIELD_FROM] > 1)
         smtp_reply_set(reply, 554, "5.6.0", "The message has more than one From field");
     else if (w->count[INTAKE_FIELD_SENDER] > 1)
         smtp_reply_set(reply, 554, "5.6.0", "The message has more than one Sender field");
-    else if (w->authors.overflow)
+    else if (w->authors.overflow || w->authors.n > authors_max)
         smtp_reply_set(
-            reply, 554, "5.6.0", "From and Sender are longer than %zu octets", INTAKE_AUTHORS_MAX);
+            reply, 554, "5.6.0", "From and Sender are longer than %zu octets", authors_max);
     else if (w->broken)
         smtp_reply_set(reply, 554, "5.6.0", "The header has a field whose name does not end");
     return !reply->code;

@@ -12,6 +12,7 @@
 #pragma once
 #include "auth/auth.h"
 #include "directory/directory.h"
+#include "mailbox/sent.h"
 #include "queue/queue.h"
 #include "smtp/server.h"
 #include "store/engine.h"
@@ -26,6 +27,13 @@ struct delivery_rules;
 #define INTAKE_RECEIVED_MAX 100
 #define INTAKE_HEADER_MAX   ((uint64_t)2 * 1024 * 1024)
 
+/* A user of this machine, and the account that barid sendmail hands its mail over for. */
+struct intake_user {
+    bool everybody; /* who has no row of its own */
+    uint32_t uid;
+    const char *name, *address;
+};
+
 struct intake_options {
     struct store *store;
     struct directory *directory;
@@ -39,6 +47,9 @@ struct intake_options {
     /* Of submission, where recipients elsewhere go; NULL: they are refused. */
     struct queue *queue;
     const struct delivery_rules *rules; /* with a queue */
+    struct sent_limits limits;          /* of submission and sendmail */
+    const struct intake_user *users;    /* of sendmail */
+    size_t user_n;
     bool starttls;
     /* NULL, or makes what lists of messages show (mailbox_append.rendered) of a message that is
      * whole in memory. False: nothing is kept. */
@@ -49,3 +60,7 @@ struct intake_options {
 void intake_mx(const struct intake_options *options, struct smtp_service *service);
 void intake_lmtp(const struct intake_options *options, struct smtp_service *service);
 void intake_submission(const struct intake_options *options, struct smtp_service *service);
+/* Submission on a unix socket, from programs of this machine: who it is says the system. Root and
+ * the user that the worker runs as may send as any address of our domains, others as the account
+ * that `users` has for them. */
+void intake_sendmail(const struct intake_options *options, struct smtp_service *service);

@@ -14,12 +14,16 @@ METRIC(lmtp_accepted, METRIC_COUNTER, "barid_messages_accepted_total", "protocol
     "Messages taken and stored")
 METRIC(submission_accepted, METRIC_COUNTER, "barid_messages_accepted_total",
     "protocol=\"submission\"", "Messages taken and stored")
+METRIC(sendmail_accepted, METRIC_COUNTER, "barid_messages_accepted_total", "protocol=\"sendmail\"",
+    "Messages taken and stored")
 METRIC(mx_refused, METRIC_COUNTER, "barid_messages_refused_total", "protocol=\"smtp\"",
     "Messages refused after their body")
 METRIC(lmtp_refused, METRIC_COUNTER, "barid_messages_refused_total", "protocol=\"lmtp\"",
     "Messages refused after their body")
 METRIC(submission_refused, METRIC_COUNTER, "barid_messages_refused_total",
     "protocol=\"submission\"", "Messages refused after their body")
+METRIC(sendmail_refused, METRIC_COUNTER, "barid_messages_refused_total", "protocol=\"sendmail\"",
+    "Messages refused after their body")
 METRIC(rcpt_refused, METRIC_COUNTER, "barid_recipients_refused_total", "", "RCPT refused")
 METRIC(bytes_accepted, METRIC_COUNTER, "barid_message_bytes_accepted_total", "",
     "Bytes of messages taken and stored")
@@ -33,6 +37,12 @@ static struct log_field conn_field(const struct intake_session *t)
 static struct log_field account_field(const struct intake_session *t)
 {
     return log_text(t->submitter ? "account" : NULL, t->submitter ? t->submitter->address : NULL);
+}
+
+static struct log_field uid_field(const struct intake_session *t)
+{
+    bool known = t->submitter && t->submitter->caller.on;
+    return log_int(known ? "uid" : NULL, known ? t->submitter->caller.uid : 0);
 }
 
 void intake_journal_connected(const struct intake_session *t)
@@ -201,7 +211,9 @@ void intake_journal_outcome(
 
 static void count(const struct intake_session *t, bool ok)
 {
-    if (t->submitter)
+    if (t->submitter && t->submitter->caller.on)
+        metric_add(ok ? &sendmail_accepted : &sendmail_refused, 1);
+    else if (t->submitter)
         metric_add(ok ? &submission_accepted : &submission_refused, 1);
     else if (smtp_service(t->smtp)->lmtp)
         metric_add(ok ? &lmtp_accepted : &lmtp_refused, 1);
@@ -224,9 +236,10 @@ void intake_journal_message(struct intake_session *t, uint64_t size, const struc
     const char *event = ok ? "accepted" : reply->code ? "refused" : "outcome unknown";
     log_info(event, conn_field(t), log_text("id", t->id),
         log_text("peer", conn_peer(smtp_conn(t->smtp))->address),
-        log_text("helo", smtp_helo(t->smtp)), account_field(t), log_text("from", t->sender),
-        log_text("to", t->recipient), log_int("recipients", t->rcpt_n + intake_elsewhere(t)),
-        log_int("accounts", t->account_n), log_int("size", (int64_t)size),
-        log_int("code", reply->code), log_text("status", reply->enhanced),
+        log_text("helo", smtp_helo(t->smtp)), account_field(t), uid_field(t),
+        log_text("from", t->sender), log_text("to", t->recipient),
+        log_int("recipients", t->rcpt_n + intake_elsewhere(t)), log_int("accounts", t->account_n),
+        log_int("size", (int64_t)size), log_int("code", reply->code),
+        log_text("status", reply->enhanced),
         log_text("reason", reply->code ? reply->text : "the store does not know"));
 }

@@ -47,8 +47,16 @@ static enum outcome store(
     for (uint32_t i = 0; i < t->account_n; i++)
         if (t->accounts[i].deliver)
             list[n++] = (struct delivery_recipient){.account = t->accounts[i].id};
+    struct sent_add sent;
+    if (t->submitter && intake_limits_prepare(t, &sent)) {
+        m->sent = &sent;
+        m->sender = t->submitter->account;
+    }
     enum outcome o = delivery_local(t->options->store, m, list, n, deadline_in(INTAKE_DELIVERY));
     t->blob = m->blob;
+    if (m->sent)
+        intake_limits_stored(t, &sent, o);
+    m->sent = NULL;
     n = 0;
     for (uint32_t i = 0; i < t->account_n; i++)
         if (t->accounts[i].deliver)
@@ -118,6 +126,15 @@ static enum outcome deliver(struct intake_session *t, struct slice head, int64_t
     return o;
 }
 
+TASK_FN
+static void conclude(struct intake_session *t, enum outcome o, struct smtp_reply *reply)
+{
+    if (o == OUTCOME_FAILED && t->submitter && t->submitter->over_limit)
+        intake_limits_over(t, reply);
+    else
+        intake_verdict_stored(o, t->id, reply);
+}
+
 /* Fills *reply; 2yz when the message is kept. */
 TASK_FN
 static void decide(struct intake_session *t, struct smtp_reply *reply)
@@ -143,7 +160,7 @@ static void decide(struct intake_session *t, struct smtp_reply *reply)
         (t->submitter && !intake_submission_head(t, now, &head)))
         intake_verdict_spool(true, reply);
     else if (intake_recipients_fit(t, head.n + spool_size(t->spool), reply))
-        intake_verdict_stored(deliver(t, buffer_slice(&head), now), t->id, reply);
+        conclude(t, deliver(t, buffer_slice(&head), now), reply);
     buffer_finish(&head);
 }
 

@@ -106,9 +106,10 @@ static void begin_line(struct intake_rewrite *r, enum start start, struct slice 
 /* Bytes of the line that has begun. */
 static void give(struct intake_rewrite *r, struct slice bytes, struct slice *piece)
 {
-    if (r->field == INTAKE_FIELD_FROM || r->field == INTAKE_FIELD_SENDER)
+    bool author = r->field == INTAKE_FIELD_FROM || r->field == INTAKE_FIELD_SENDER;
+    if (author)
         buffer_add(&r->authors, bytes);
-    if (r->field != INTAKE_FIELD_DROPPED)
+    if (r->field != INTAKE_FIELD_DROPPED && !(author && r->authors_aside))
         *piece = bytes;
     if (bytes.n && bytes.p[bytes.n - 1] == '\n')
         r->in_line = false;

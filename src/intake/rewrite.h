@@ -26,8 +26,9 @@ enum intake_field {
 
 struct intake_rewrite {
     uint32_t count[INTAKE_FIELDS];
-    bool folded_start; /* the first line is a continuation: of what stands before it, then */
-    bool broken;       /* blanks without end behind a name that matters */
+    bool authors_aside; /* set behind init: From and Sender do not stay, `authors` alone has them */
+    bool folded_start;  /* the first line is a continuation: of what stands before it, then */
+    bool broken;        /* blanks without end behind a name that matters */
     bool in_body;
     struct buffer authors; /* the From and Sender fields, raw; overflow: longer than the maximum */
     /* own state */

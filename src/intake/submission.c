@@ -20,22 +20,42 @@ static bool on_connect(struct smtp_session *s, struct smtp_reply *reply)
     return true;
 }
 
+static bool on_connect_local(struct smtp_session *s, struct smtp_reply *reply)
+{
+    return on_connect(s, reply) && intake_sendmail_identify(intake_of(s), reply);
+}
+
 static bool on_mail(struct smtp_session *s, const struct smtp_mail *mail, struct smtp_reply *reply)
 {
     struct intake_session *t = intake_of(s);
+    struct smtp_mail own;
+    mail = intake_sendmail_mail(t, mail, &own);
     intake_outgoing_reset(&t->submitter->outgoing);
     intake_trace_id(t->id);
     if (!intake_outgoing_sender(&t->submitter->outgoing, &mail->sender))
         smtp_reply_set(reply, 451, "4.3.0", "Out of memory, try again later");
-    else if (intake_author_envelope(t, &mail->sender, reply))
+    else if (intake_author_envelope(t, &mail->sender, reply) && intake_limits_begin(t, reply))
         return intake_mail(s, mail, reply);
     intake_journal_sender(t, &mail->sender, reply);
     return false;
 }
 
+static bool on_rcpt(struct smtp_session *s, const struct smtp_rcpt *rcpt, struct smtp_reply *reply)
+{
+    struct intake_session *t = intake_of(s);
+    struct smtp_rcpt own;
+    rcpt = intake_sendmail_rcpt(t, rcpt, &own);
+    if (intake_limits_recipient(t, reply))
+        return intake_rcpt(s, rcpt, reply);
+    intake_journal_rcpt(t, &rcpt->recipient, reply);
+    return false;
+}
+
 static bool on_begin(struct smtp_session *s, struct smtp_reply *reply)
 {
-    intake_rewrite_init(&intake_of(s)->submitter->rewrite);
+    struct intake_submitter *u = intake_of(s)->submitter;
+    intake_rewrite_init(&u->rewrite);
+    u->rewrite.authors_aside = u->caller.on;
     return intake_receive_begin(s, reply);
 }
 
@@ -87,7 +107,7 @@ static void on_closed(struct smtp_session *s, enum conn_end why)
 static const struct smtp_hooks hooks = {
     .connect = on_connect,
     .mail = on_mail,
-    .rcpt = intake_rcpt,
+    .rcpt = on_rcpt,
     .body_begin = on_begin,
     .body_write = on_write,
     .body_end = on_end,
@@ -105,6 +125,26 @@ void intake_submission(const struct intake_options *options, struct smtp_service
     service->submission = true;
     service->auth_required = true;
     service->newline = options->submission_newline;
+}
+
+static const struct smtp_hooks hooks_local = {
+    .connect = on_connect_local,
+    .mail = on_mail,
+    .rcpt = on_rcpt,
+    .body_begin = on_begin,
+    .body_write = on_write,
+    .body_end = on_end,
+    .reset = on_reset,
+    .closed = on_closed,
+};
+
+void intake_sendmail(const struct intake_options *options, struct smtp_service *service)
+{
+    intake_mx(options, service);
+    service->protocol = "sendmail";
+    service->hooks = &hooks_local;
+    service->starttls = false;
+    service->newline = SMTP_NEWLINE_NORMALISE;
 }
 
 /* ---- what only submission decides ---- */
@@ -155,5 +195,5 @@ bool intake_submission_head(const struct intake_session *t, int64_t now, struct 
         ok = compose_date(head, S("Date"), now / 1000000, 0);
     if (!count[INTAKE_FIELD_MESSAGE_ID])
         ok = compose_message_id(head, slice_str(t->id), slice_str(t->options->hostname)) && ok;
-    return ok;
+    return intake_sendmail_head(t, head) && ok;
 }

@@ -1,9 +1,9 @@
 #include "base/random.h"
-#include "intake/session_private.h"
+#include "intake/submission_private.h"
 #include "message/compose.h"
 #include <stdio.h>
 
-#define HEAD_MAX ((size_t)8 * 1024)
+#define HEAD_MAX ((size_t)60 * 1024) /* with the From and Sender of sendmail */
 
 /* 55 bits of time in us and 25 random ones, five to a letter: sorts by time. */
 void intake_trace_id(char id[INTAKE_ID + 1])
@@ -25,8 +25,14 @@ bool intake_trace_head(const struct intake_session *t, int64_t now, struct buffe
     char secured[sizeof tls->version + sizeof tls->cipher + 1] = "";
     if (tls->on)
         snprintf(secured, sizeof secured, "%s %s", tls->version, tls->cipher);
+    const struct intake_caller *caller = t->submitter ? &t->submitter->caller : NULL;
+    char from[64] = "";
+    if (caller && caller->on)
+        snprintf(from, sizeof from, "from uid %u%s%.40s", caller->uid, *caller->name ? " / " : "",
+            caller->name);
     const struct compose_received received = {
-        .helo = slice_str(smtp_helo(t->smtp)),
+        .helo = *from ? (struct slice){0} : slice_str(smtp_helo(t->smtp)),
+        .local = slice_str(from),
         .peer = peer->unix_socket ? (struct slice){0} : slice_str(peer->address),
         .by = slice_str(t->options->hostname),
         .protocol = slice_str(smtp_protocol(t->smtp, t->utf8)),

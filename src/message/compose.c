@@ -236,6 +236,19 @@ static void add_clause(struct buffer *to, struct slice word, struct slice value)
     add_name(to, value);
 }
 
+static void add_comment(struct buffer *to, struct slice before, struct slice words)
+{
+    if (!words.n)
+        return;
+    buffer_add(to, before);
+    for (size_t i = 0; i < words.n && i < COLUMN_MAX; i++)
+        buffer_add_char(to, words.p[i] == ' ' || ascii_alnum(words.p[i]) || words.p[i] == '.' ||
+                                    words.p[i] == '_' || words.p[i] == '/'
+                                ? words.p[i]
+                                : '-');
+    buffer_add_char(to, ')');
+}
+
 bool compose_received(struct buffer *to, const struct compose_received *r)
 {
     char text[DATE_TEXT_MAX];
@@ -247,17 +260,10 @@ bool compose_received(struct buffer *to, const struct compose_received *r)
     }
     buffer_add(to, S("by "));
     add_name(to, r->by);
+    add_comment(to, S(" ("), r->local);
     add_clause(to, S(" with "), r->protocol);
     add_clause(to, S(" id "), r->id);
-    if (r->tls.n) {
-        buffer_add(to, S("\r\n\t("));
-        for (size_t i = 0; i < r->tls.n && i < COLUMN_MAX; i++)
-            buffer_add_char(to, r->tls.p[i] == ' ' || ascii_alnum(r->tls.p[i]) ||
-                                        r->tls.p[i] == '.' || r->tls.p[i] == '_'
-                                    ? r->tls.p[i]
-                                    : '-');
-        buffer_add_char(to, ')');
-    }
+    add_comment(to, S("\r\n\t("), r->tls);
     if (r->recipient.n) {
         buffer_add(to, S("\r\n\tfor <"));
         add_address(to, r->recipient);

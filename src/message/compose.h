@@ -24,10 +24,11 @@ bool compose_message_id(struct buffer *to, struct slice unique, struct slice hos
 /* RFC 5321 §4.4. Empty: left out, but for `by`, which must be there. Strangers' bytes (helo, rdns)
  * are reduced to what a domain may hold. */
 struct compose_received {
-    struct slice helo;     /* as the client said it */
-    struct slice rdns;     /* verified name of its address */
-    struct slice peer;     /* its address as text, e.g. "192.0.2.1", "2001:db8::1" */
-    struct slice by;       /* our name */
+    struct slice helo;  /* as the client said it */
+    struct slice rdns;  /* verified name of its address */
+    struct slice peer;  /* its address as text, e.g. "192.0.2.1", "2001:db8::1" */
+    struct slice by;    /* our name */
+    struct slice local; /* who of this machine handed it over: written as a comment behind `by` */
     struct slice protocol; /* "ESMTPSA" (RFC 3848, RFC 6531 §4.3), "LMTP" */
     struct slice tls;      /* "TLSv1.3 TLS_AES_256_GCM_SHA384": written as a comment */
     struct slice id;

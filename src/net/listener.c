@@ -60,6 +60,16 @@ static void accept_start(struct listener *l, int fd, struct conn_options *o, boo
         limit_give(network);
 }
 
+static void accept_identify(struct peer *p, int fd)
+{
+    struct ucred who;
+    socklen_t n = sizeof who;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) != 0 || who.uid == (uid_t)-1)
+        return;
+    p->has_uid = true;
+    p->uid = who.uid;
+}
+
 /* fd holds a place of limit_open, which goes over to the conn or back. */
 static void accept_one(struct listener *l, int fd, const struct sockaddr *from, socklen_t n)
 {
@@ -70,6 +80,8 @@ static void accept_one(struct listener *l, int fd, const struct sockaddr *from, 
         .timeout = l->options.timeout};
     struct slice words = l->options.too_many;
     peer_set(&o.peer, from, n);
+    if (o.peer.unix_socket)
+        accept_identify(&o.peer, fd);
     /* The client behind a balancer is counted when its name is known. */
     bool counted = !o.proxy && limit_take(peer_network_key(&o.peer));
     if (o.proxy && !listen_is_proxy(&o.peer)) {

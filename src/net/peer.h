@@ -10,6 +10,8 @@ struct peer {
     char address[PEER_TEXT]; /* "192.0.2.1", "2001:db8::1" (IPv4-mapped shown as IPv4), "unix" */
     uint16_t port;
     bool unix_socket;
+    bool has_uid; /* of a unix socket: the system says whose process connected */
+    uint32_t uid;
 };
 
 void peer_set(struct peer *p, const struct sockaddr *addr, socklen_t n);

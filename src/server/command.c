@@ -4,6 +4,7 @@
 #include "config/config.h"
 #include "imap/imap.h"
 #include "port/port.h"
+#include "sendmail/sendmail.h"
 #include "server/control.h"
 #include "trace/trace.h"
 #include <errno.h>
@@ -251,4 +252,39 @@ int command_run(struct cli *cli)
     }
     config_finish(&config);
     return exit;
+}
+
+/* -bp: what `barid queue list` says. */
+static int list_queue(const char *config)
+{
+    static const int exits[] = {[ADMIN_DONE] = SENDMAIL_OK,
+        [ADMIN_FAULT] = SENDMAIL_UNAVAILABLE,
+        [ADMIN_USAGE] = SENDMAIL_CONFIG,
+        [ADMIN_ABSENT] = SENDMAIL_UNAVAILABLE,
+        [ADMIN_SILENT] = SENDMAIL_TRY_AGAIN};
+    char name[] = "barid", queue[] = "queue", list[] = "list";
+    char *words[] = {name, queue, list};
+    struct cli cli;
+    int exit = cli_parse(3, words, &cli);
+    cli.config = config;
+    if (exit == ADMIN_DONE)
+        exit = command_run(&cli);
+    cli_finish(&cli);
+    return exits[exit];
+}
+
+int command_sendmail(const struct cli *cli)
+{
+    struct sendmail_options o;
+    char why[SENDMAIL_WHY];
+    enum sendmail_exit e = sendmail_options_parse(cli->argc, cli->argv, &o, why);
+    if (e != SENDMAIL_OK) {
+        fprintf(stderr, "sendmail: %s\n", why);
+        return (int)e;
+    }
+    if (!o.config && strcmp(cli->config, CONFIG_DEFAULT_PATH) != 0)
+        o.config = cli->config;
+    if (o.mode == SENDMAIL_QUEUE)
+        return list_queue(o.config ? o.config : CONFIG_DEFAULT_PATH);
+    return o.mode == SENDMAIL_NOTHING ? SENDMAIL_OK : sendmail_run(&o);
 }

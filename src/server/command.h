@@ -5,3 +5,5 @@
 
 /* The exit code; errors are told on stderr. */
 int command_run(struct cli *cli);
+/* `barid sendmail`: an exit code of sysexits.h. */
+int command_sendmail(const struct cli *cli);

@@ -5,6 +5,7 @@
 #include "net/listen.h"
 #include "net/tls.h"
 #include "server/own_certificate.h"
+#include "server/users.h"
 #include "server/ways.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 #define PEM_MAX         ((size_t)1024 * 1024)
 #define ANCHOR_MAX      ((size_t)64 * 1024)
 #define AUTHORITIES_MAX ((size_t)4 * 1024 * 1024)
+#define USERS_MAX       ((size_t)64 * 1024)
 
 struct gathering {
     struct gather *g;
@@ -45,6 +47,7 @@ static __attribute__((format(printf, 3, 4))) void problem(
 struct service {
     const char *name;
     bool tls, local_only;
+    bool by_uid; /* unix sockets only: the system says who it is */
 };
 
 static const struct service services[] = {
@@ -56,6 +59,7 @@ static const struct service services[] = {
     {"pop3", false, false},
     {"pop3s", true, false},
     {"lmtp", false, true},
+    {"sendmail", false, false, true},
     {"metrics", false, false},
 };
 
@@ -63,7 +67,7 @@ static const struct config_list *list_of(const struct config *c, size_t i)
 {
     const struct config_list *const lists[] = {&c->listen.smtp, &c->listen.submission,
         &c->listen.submissions, &c->listen.imap, &c->listen.imaps, &c->listen.pop3,
-        &c->listen.pop3s, &c->listen.lmtp, &c->listen.metrics};
+        &c->listen.pop3s, &c->listen.lmtp, &c->listen.sendmail, &c->listen.metrics};
     return lists[i];
 }
 
@@ -94,12 +98,15 @@ static struct gather_socket *add_socket(struct gathering *w, const struct servic
     return s;
 }
 
-/* [::] is a default: a machine without IPv6 shall start all the same. */
+/* [::] and unix sockets are defaults: a machine without IPv6, or a server without its folder in
+ * /run, shall start all the same. */
 static void cannot_open(struct gathering *w, const struct service *service,
     const struct config_item *item, const char *why)
 {
     if (item->line)
         problem(w, item->line, "listen.%s: %s", service->name, why);
+    else if (slice_starts(slice_str(item->text), S("unix:")))
+        log_info("listener left out", log_text("listener", service->name), log_text("reason", why));
     else if (slice_starts(slice_str(item->text), S("[")))
         log_warn("listener left out", log_text("listener", service->name), log_text("reason", why));
     else
@@ -170,6 +177,10 @@ static void visit_addresses(struct gathering *w, struct gather *old, bool open_t
             char why[256];
             if (!listen_parse(slice_str(item->text), &a, why)) {
                 problem(w, item->line, "listen.%s: %s", services[i].name, why);
+            } else if (services[i].by_uid && (a.addr.ss_family != AF_UNIX || a.proxy)) {
+                problem(w, item->line,
+                    "listen.%s: only unix:PATH: there the system says which user it is",
+                    services[i].name);
             } else if (services[i].local_only && a.addr.ss_family != AF_UNIX) {
                 struct peer p;
                 peer_set(&p, (struct sockaddr *)&a.addr, a.n);
@@ -195,6 +206,16 @@ static void check_proxies(struct gathering *w)
             problem(w, list->items[i].line,
                 "proxy.peers: %s is neither an address nor a network (192.0.2.0/24)",
                 list->items[i].text);
+}
+
+static void check_users(struct gathering *w)
+{
+    const struct config_list *list = &w->g->config.sendmail_users;
+    char why[USERS_WHY];
+    buffer_init(&w->g->users, USERS_MAX);
+    for (size_t i = 0; i < list->n; i++)
+        if (!users_add(&w->g->users, list->items[i].text, why))
+            problem(w, list->items[i].line, "sendmail.users: %s", why);
 }
 
 static bool read_file(const char *path, struct buffer *to)
@@ -354,6 +375,7 @@ static bool load(struct gathering *w)
     }
     config_parse(&g->config, buffer_slice(&g->config_text), w->path, config_problem, w);
     check_proxies(w);
+    check_users(w);
     check_outbound(w);
     return w->problems == 0;
 }
@@ -414,6 +436,7 @@ bool gather_send(const struct gather *g, const char *path, int sock)
         .config = buffer_slice(&g->config_text),
         .anchor = buffer_slice(&g->anchor),
         .authorities = buffer_slice(&g->authorities),
+        .users = buffer_slice(&g->users),
         .reactors = g->reactors};
     s.certificates = calloc(g->certificate_n + 1, sizeof *s.certificates);
     s.listeners = calloc(g->socket_n + 1, sizeof *s.listeners);
@@ -473,6 +496,7 @@ void gather_finish(struct gather *g, const struct gather *kept)
     buffer_finish(&g->config_text);
     buffer_finish(&g->anchor);
     buffer_finish(&g->authorities);
+    buffer_finish(&g->users);
     config_finish(&g->config);
     *g = (struct gather){.data_dir = -1};
 }

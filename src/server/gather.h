@@ -20,7 +20,7 @@ struct gather_pem {
 
 struct gather {
     struct config config;
-    struct buffer config_text, anchor, authorities;
+    struct buffer config_text, anchor, authorities, users;
     struct gather_socket *sockets;
     size_t socket_n;
     struct gather_pem *pems; /* chain, key, chain, key ... */

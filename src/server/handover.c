@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SNAPSHOT_MAGIC S("barid snapshot 3")
+#define SNAPSHOT_MAGIC S("barid snapshot 4")
 
 bool handover_send(int sock, enum handover_kind kind, uint32_t index, int fd, struct slice text)
 {
@@ -126,6 +126,7 @@ int snapshot_write(const struct snapshot *s)
     add_text(&b, s->config);
     add_text(&b, s->anchor);
     add_text(&b, s->authorities);
+    add_text(&b, s->users);
     add_number(&b, s->reactors);
     add_number(&b, (uint32_t)s->certificate_n);
     for (size_t i = 0; i < s->certificate_n; i++) {
@@ -184,7 +185,7 @@ static bool parse(struct slice rest, struct snapshot *s)
     rest = slice_from(rest, SNAPSHOT_MAGIC.n);
     if (!take_text(&rest, &s->path) || !take_text(&rest, &s->config) ||
         !take_text(&rest, &s->anchor) || !take_text(&rest, &s->authorities) ||
-        !take_number(&rest, 1024, &s->reactors) ||
+        !take_text(&rest, &s->users) || !take_number(&rest, 1024, &s->reactors) ||
         !take_number(&rest, SNAPSHOT_CERTIFICATES_MAX, &n))
         return false;
     s->certificates = calloc(n + 1, sizeof *s->certificates);

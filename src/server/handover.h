@@ -59,6 +59,7 @@ struct snapshot {
     struct slice path, config;
     struct slice anchor;      /* of dns.trust_anchor, when it is a file */
     struct slice authorities; /* of outbound.authorities; empty: none */
+    struct slice users;       /* server/users.h */
     uint32_t reactors;
     struct snapshot_certificate *certificates;
     size_t certificate_n;

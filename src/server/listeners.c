@@ -31,7 +31,8 @@ static bool refuse_listed(const char *service, const struct peer *peer, struct s
     else if (slice_starts(slice_str(service), S("imap")))
         *refusal = S("* BYE [UNAVAILABLE] This server had trouble with this address, try in 10 "
                      "minutes\r\n");
-    else if (slice_ends(slice_str(service), S("mtp")))
+    else if (slice_ends(slice_str(service), S("mtp")) ||
+             slice_eq(slice_str(service), S("sendmail")))
         *refusal = S("421 4.3.0 This server had trouble with this address, try in 10 minutes\r\n");
     return true;
 }

@@ -4,13 +4,15 @@
 #include "imap/imap.h"
 #include "intake/intake.h"
 #include "pop3/pop3.h"
+#include "server/users.h"
 #include <stdlib.h>
 
 #define HANDSHAKE_TIME (60 * CLOCK_SEC)
 
 struct services {
     struct intake_options intake;
-    struct smtp_service mx, lmtp, submission;
+    struct smtp_service mx, lmtp, submission, sendmail;
+    struct intake_user *users;
     struct pop3_service pop3;
     struct imap_service imap;
     struct http_service metrics;
@@ -52,6 +54,12 @@ struct services *services_create(const struct services_options *options)
     const struct config *c = options->config;
     if (!s)
         return NULL;
+    size_t user_n;
+    s->users = users_read(options->users, &user_n);
+    if (!s->users) {
+        free(s);
+        return NULL;
+    }
     s->store = options->store;
     s->intake = (struct intake_options){
         .store = options->store,
@@ -68,12 +76,18 @@ struct services *services_create(const struct services_options *options)
         .connections_per_account = (unsigned)c->limits.connections_per_account,
         .queue = options->queue,
         .rules = options->rules,
+        .limits = {.hour = (uint32_t)c->limits.recipients_per_hour,
+            .day = (uint32_t)c->limits.recipients_per_day,
+            .hold = (uint32_t)c->limits.hold_recipients},
+        .users = s->users,
+        .user_n = user_n,
         .starttls = true,
         .render = imap_render,
     };
     intake_mx(&s->intake, &s->mx);
     intake_lmtp(&s->intake, &s->lmtp);
     intake_submission(&s->intake, &s->submission);
+    intake_sendmail(&s->intake, &s->sendmail);
     s->pop3 = (struct pop3_service){
         .hostname = c->hostname.text,
         .store = options->store,
@@ -109,6 +123,7 @@ bool services_find(struct services *s, const char *service, struct listener_opti
         {"submission", smtp_accept, &s->submission},
         {"submissions", smtp_accept, &s->submission},
         {"lmtp", smtp_accept, &s->lmtp},
+        {"sendmail", smtp_accept, &s->sendmail},
         {"pop3", pop3_accept, &s->pop3},
         {"pop3s", pop3_accept, &s->pop3},
         {"imap", imap_accept, &s->imap},

@@ -18,6 +18,7 @@ struct services_options {
     struct auth *auth;
     struct queue *queue; /* where mail for others goes, by these rules */
     const struct delivery_rules *rules;
+    struct slice users; /* server/users.h; copied */
     int tmp_dir;
 };
 

@@ -4,6 +4,8 @@
 #include "server/everywhere.h"
 #include <unistd.h>
 
+#define QUEUE_TIME (10 * CLOCK_SEC)
+
 struct counts {
     atomic_size_t smtp, lmtp, pop3, other;
 };
@@ -25,18 +27,24 @@ static void count_here(void *arg)
 }
 
 TASK_FN
-json_t *status_row(struct store *s, int64_t started)
+json_t *status_row(struct store *s, struct queue *q, int64_t started)
 {
     struct counts n = {0};
     struct store_figures f;
+    struct queue_figures waits = {0};
+    if (q)
+        queue_figures(q, &waits, deadline_in(QUEUE_TIME));
     everywhere(count_here, &n);
     store_figures(s, &f);
-    return json_pack("{s:s, s:I, s:I, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I}, s:I}",
+    return json_pack("{s:s, s:I, s:I, s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I}, "
+                     "s:{s:I, s:I, s:I, s:I}, s:I}",
         "version", BARID_VERSION, "pid", (json_int_t)getpid(), "uptime",
         (json_int_t)((clock_wall() - started) / 1000000), "connections", "smtp",
         (json_int_t)atomic_load(&n.smtp), "lmtp", (json_int_t)atomic_load(&n.lmtp), "pop3",
         (json_int_t)atomic_load(&n.pop3), "other", (json_int_t)atomic_load(&n.other), "store",
         "blobs", (json_int_t)f.blobs, "live_bytes", (json_int_t)f.live_bytes, "segment_bytes",
         (json_int_t)f.segment_bytes, "garbage", (json_int_t)f.garbage, "mutations",
-        (json_int_t)f.mutations, "memory_held", (json_int_t)budget_used());
+        (json_int_t)f.mutations, "queue", "messages", (json_int_t)waits.messages, "entries",
+        (json_int_t)waits.entries, "held", (json_int_t)waits.held, "routes_down",
+        (json_int_t)waits.routes_down, "memory_held", (json_int_t)budget_used());
 }

@@ -182,6 +182,7 @@ static bool make_services(struct worker *w)
         .auth = w->auth,
         .queue = outbound_queue(w->outbound),
         .rules = w->now->rules,
+        .users = w->snapshot.users,
         .tmp_dir = w->tmp_dir};
     w->now->services = services_create(&o);
     return w->now->services;
@@ -281,7 +282,7 @@ bool reload(void *arg, char why[ADMIN_WHY])
 static json_t *status(void *arg)
 {
     struct worker *w = arg;
-    return status_row(w->store, w->started);
+    return status_row(w->store, w->admin.queue, w->started);
 }
 
 static TASK_FN

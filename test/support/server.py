@@ -24,6 +24,7 @@ listen = {
   pop3s = ["127.0.0.1:0"]
   imap = ["127.0.0.1:0"]
   imaps = ["127.0.0.1:0"]
+  sendmail = ["unix:%(folder)s/sendmail"]
   metrics = ["127.0.0.1:0"]
 }
 %(more)s
@@ -65,7 +66,7 @@ class Server:
         if "dns =" not in more:  # nobody is asked about names
             more += '\ndns = { servers = ["127.0.0.1:9"], trust_anchor = "none" }'
         if "limits =" not in more:
-            more += "\nlimits = { connections_per_address = 0 }"
+            more += "\nlimits = { connections_per_address = 0, recipients_per_hour = 0, recipients_per_day = 0 }"
         self.write_config(config or CONFIG % dict(
             hostname=hostname, data=self.data, folder=self.folder, smtp=smtp, more=more))
 

@@ -35,6 +35,9 @@ static void defaults(void **state)
     assert_string_equal(c.outbound_authorities.text, "/etc/ssl/certs/ca-certificates.crt");
     assert_int_equal(c.outbound_policy_port, 443);
     assert_true(c.outbound_tls_reports);
+    assert_string_equal(c.listen.sendmail.items[0].text, "unix:" CONFIG_SENDMAIL_SOCKET);
+    assert_true(c.limits.recipients_per_hour == 1000 && c.limits.recipients_per_day == 5000);
+    assert_true(c.limits.hold_recipients == 0 && c.sendmail_users.n == 0);
     config_finish(&c);
 }
 
@@ -48,6 +51,7 @@ static void values(void **state)
             "auth = { plaintext_without_tls = true }\nlog = { format = \"json\" }\n"
             "tls = { certificate = \"c\"; key = \"k\"; also = ( { server_name = \"a\";"
             " certificate = \"b\"; key = \"c\" } ) }\n"
+            "sendmail = { users = [\"root a@b.test\"] }\n"
             "smtp = { bare_newline = \"normalise\" }\n"
             "outbound = { authorities = \"/ca\"; policy_port = 65535; tls_reports = false }\n")));
     assert_string_equal(c.outbound_authorities.text, "/ca");
@@ -60,6 +64,7 @@ static void values(void **state)
     assert_int_equal(c.log_format, 1);
     assert_int_equal(c.smtp_bare_newline, CONFIG_NEWLINE_NORMALISE);
     assert_int_equal(c.tls.also_n, 1);
+    assert_string_equal(c.sendmail_users.items[0].text, "root a@b.test");
     assert_string_equal(c.tls.also[0].server_name.text, "a");
     config_finish(&c);
 }
@@ -76,7 +81,8 @@ static void every_problem_is_told(void **state)
     assert_false(
         parse(&c, S("hostnam = \"x\"\n"
                     "limits = {\n message_size = \"12 apples\"\n mesage_size = \"1MB\"\n"
-                    " memory = 5\n connections_per_account = 0 }\n"
+                    " memory = 5\n connections_per_account = 0\n"
+                    " recipients_per_hour = -1; hold_recipients = 1000001 }\n"
                     "pop3s = [\"1.2.3.4:995\"]\n"
                     "log = { level = \"loud\" }\n"
                     "listen = [ ]\n"
@@ -87,13 +93,15 @@ static void every_problem_is_told(void **state)
     has("f:4: unknown setting limits.mesage_size (did you mean limits.message_size?)");
     has("f:5: limits.memory must be a text");
     has("f:6: limits.connections_per_account is out of its range");
-    has("f:7: unknown setting pop3s (did you mean listen.pop3s?)");
-    has("f:8: log.level is none of: debug info warn error");
-    has("f:9: listen must be a group");
-    has("f:10: unknown setting tls.also.nme");
+    has("f:7: limits.recipients_per_hour is out of its range");
+    has("f:7: limits.hold_recipients is out of its range");
+    has("f:8: unknown setting pop3s (did you mean listen.pop3s?)");
+    has("f:9: log.level is none of: debug info warn error");
+    has("f:10: listen must be a group");
+    has("f:11: unknown setting tls.also.nme");
     has("tls.also: each entry needs server_name");
     has("tls.certificate and tls.key belong together");
-    has("f:11: data_dir must be an absolute path");
+    has("f:12: data_dir must be an absolute path");
     has("hostname is missing");
     config_finish(&c);
 }

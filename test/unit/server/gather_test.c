@@ -50,7 +50,8 @@ static void config(const char *format)
 
 /* Everything closed but what is named. */
 #define QUIET                                                                                      \
-    "submission = []; submissions = []; imap = []; imaps = []; pop3 = []; pop3s = []; metrics = "  \
+    "submission = []; submissions = []; imap = []; imaps = []; pop3 = []; pop3s = []; sendmail = " \
+    "[]; metrics = "                                                                               \
     "[];"
 
 static bool check(const char *format)
@@ -88,6 +89,12 @@ static void addresses(void **state)
     refused("listen = { lmtp = [\"0.0.0.0:24\"]; }\n", "asks for no password");
     refused("listen = { lmtp = [\"[::]:24\"]; }\n", "asks for no password");
     refused("listen = { lmtp = [\"192.0.2.1:24\"]; }\n", "asks for no password");
+    refused("listen = { sendmail = [\"127.0.0.1:24\"]; }\n", "only unix:PATH");
+    refused("listen = { sendmail = [\"unix:$/s proxy\"]; }\n", "only unix:PATH");
+    assert_true(check("listen = { sendmail = [\"unix:$/s\"]; }\n"));
+    refused("sendmail = { users = [\"root a@b.test\", \"root\"]; }\n",
+        "barid.conf:3: sendmail.users: \"root\" is not");
+    assert_true(check("sendmail = { users = [\"root a@b.test\", \"* c@d.test\"]; }\n"));
     assert_true(check("listen = { lmtp = [\"127.0.0.2:24\", \"[::1]:24\", \"unix:$/l\"]; }\n"));
     assert_false(check("listen = { smtp = [\"a\"]; pop3 = [\"b\"]; }\nnope = 1\n"));
     assert_true(

@@ -115,6 +115,7 @@ static struct snapshot full(void)
     return (struct snapshot){.path = S("/etc/x"),
         .config = S("hostname = \"x\"\n"),
         .authorities = S("PEM"),
+        .users = S("0 root a@b.test\n"),
         .reactors = 2,
         .certificates = certificates,
         .certificate_n = 2,
@@ -162,6 +163,7 @@ static void there_and_back(void **state)
     assert_slice(got.path, s.path);
     assert_slice(got.config, s.config);
     assert_slice(got.authorities, S("PEM"));
+    assert_slice(got.users, s.users);
     assert_int_equal(got.reactors, 2);
     assert_int_equal(got.certificate_n, 2);
     assert_slice(got.certificates[0].server_name, S(""));
@@ -237,7 +239,7 @@ static void as_much_as_allowed(void **state)
     buffer_init(&big, SNAPSHOT_MAX + 1);
     memset(buffer_room(&big, SNAPSHOT_MAX), 'x', SNAPSHOT_MAX);
     /* magic, length of the path, then lengths and counts of 4 bytes each */
-    s.config = slice(big.p, SNAPSHOT_MAX - 16 - 7 * 4);
+    s.config = slice(big.p, SNAPSHOT_MAX - 16 - 8 * 4);
     int fd = snapshot_write(&s);
     assert_true(fd >= 0 && snapshot_read(fd, &got));
     assert_int_equal(got.config.n, s.config.n);
