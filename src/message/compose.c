@@ -269,6 +269,8 @@ bool compose_received(struct buffer *to, const struct compose_received *r)
         add_address(to, r->recipient);
         buffer_add_char(to, '>');
     }
+    if (r->priority)
+        buffer_printf(to, "\r\n\tPRIORITY %d", r->priority);
     buffer_add(to, S(";\r\n\t"));
     buffer_add(to, date_format(&date, text));
     return buffer_add(to, S("\r\n"));

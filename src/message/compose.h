@@ -33,6 +33,7 @@ struct compose_received {
     struct slice tls;      /* "TLSv1.3 TLS_AES_256_GCM_SHA384": written as a comment */
     struct slice id;
     struct slice recipient; /* only when there is just one (RFC 5321 §7.2) */
+    int priority;           /* RFC 6710 §4.1; 0: left out */
     int64_t seconds;
     int zone;
 };

@@ -253,6 +253,49 @@ bool date_parse_imap_day(struct slice text, struct date *out)
     return true;
 }
 
+/* ---- RFC 3339 ---- */
+
+/* "Z", "+01:00" */
+static bool take_offset(struct cursor *c, struct date *d)
+{
+    int hours, minutes;
+    if (cursor_take_char(c, 'Z') || cursor_take_char(c, 'z'))
+        return true;
+    int sign = cursor_take_char(c, '-') ? -1 : 1;
+    if ((sign == 1 && !cursor_take_char(c, '+')) || !take_digits(c, 2, 2, &hours, NULL) ||
+        !cursor_take_char(c, ':') || !take_digits(c, 2, 2, &minutes, NULL) || hours > 23 ||
+        minutes > 59)
+        return false;
+    d->zone = sign * (hours * 60 + minutes);
+    return true;
+}
+
+static bool is_digit(unsigned char c)
+{
+    return ascii_digit((char)c);
+}
+
+bool date_parse_rfc3339(struct slice text, struct date *out)
+{
+    struct cursor c = {text, 0};
+    struct date d = {0};
+    struct slice fraction;
+    if (!take_digits(&c, 4, 4, &d.year, NULL) || !cursor_take_char(&c, '-') ||
+        !take_digits(&c, 2, 2, &d.month, NULL) || !cursor_take_char(&c, '-') ||
+        !take_digits(&c, 2, 2, &d.day, NULL) ||
+        !(cursor_take_char(&c, 'T') || cursor_take_char(&c, 't')) ||
+        !take_digits(&c, 2, 2, &d.hour, NULL) || !cursor_take_char(&c, ':') ||
+        !take_digits(&c, 2, 2, &d.minute, NULL) || !cursor_take_char(&c, ':') ||
+        !take_digits(&c, 2, 2, &d.second, NULL))
+        return false;
+    if (cursor_take_char(&c, '.') && !cursor_take_while(&c, is_digit, 1, &fraction))
+        return false;
+    if (!take_offset(&c, &d) || !cursor_end(&c) || !date_valid(&d))
+        return false;
+    *out = d;
+    return true;
+}
+
 /* ---- writing ---- */
 
 static char *put(char *to, struct slice s)

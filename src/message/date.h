@@ -20,6 +20,9 @@ bool date_parse(struct slice text, struct date *out);
 bool date_parse_imap(struct slice text, struct date *out);
 /* IMAP date: "2-Nov-2026" (RFC 9051 §9); time 0:00, zone 0. Strict. */
 bool date_parse_imap_day(struct slice text, struct date *out);
+/* "2026-11-22T03:12:16Z", "2026-11-22t04:12:16.25+01:00" (RFC 3339 §5.6); parts of a second are
+ * dropped. Strict. */
+bool date_parse_rfc3339(struct slice text, struct date *out);
 
 /* Seconds since 1970-01-01T00:00:00Z; a leap second counts as the next one. */
 int64_t date_to_unix(const struct date *date);

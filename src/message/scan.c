@@ -4,6 +4,7 @@
 enum {
     NAME_READING,
     NAME_BLANKS, /* behind the name, a colon may still come */
+    NAME_VALUE,  /* of TLS-Required */
     NAME_DONE,   /* nothing more to learn from this line */
 };
 
@@ -21,6 +22,7 @@ static const struct {
     {{"date", 4}, SCAN_DATE},
     {{"message-id", 10}, SCAN_MESSAGE_ID},
     {{"return-path", 11}, SCAN_RETURN_PATH},
+    {{"tls-required", 12}, SCAN_TLS_REQUIRED},
 };
 
 void scan_init(struct scan *s)
@@ -31,18 +33,46 @@ void scan_init(struct scan *s)
 static void count_name(struct scan *s)
 {
     struct slice name = slice(s->name, s->name_n);
+    uint32_t before = s->field[SCAN_TLS_REQUIRED];
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (slice_eq_nocase(name, names[i].name))
             s->field[names[i].field]++;
-    s->name_state = NAME_DONE;
+    s->in_value = s->field[SCAN_TLS_REQUIRED] > before;
+    s->name_state = s->in_value ? NAME_VALUE : NAME_DONE;
+    s->value_n = 0;
+}
+
+static void end_value(struct scan *s)
+{
+    s->tls_optional |= slice_eq_nocase(slice(s->value, s->value_n), S("No"));
+    s->in_value = false;
+}
+
+static void read_value(struct scan *s, char c)
+{
+    if (c == ' ' || c == '\t' || c == '\r')
+        return;
+    s->value[s->value_n++] = c;
+    if (s->value_n == sizeof s->value) { /* it says something else */
+        s->in_value = false;
+        s->name_state = NAME_DONE;
+    }
 }
 
 /* Bytes of a header line, without its LF, from where the name may still be read. */
 static void read_name(struct scan *s, const char *p, const char *end)
 {
+    if (s->in_value && s->name_state == NAME_READING && p < end) { /* a line behind its first */
+        if (*p == ' ' || *p == '\t')
+            s->name_state = NAME_VALUE;
+        else
+            end_value(s);
+    }
     for (; p < end && s->name_state != NAME_DONE; p++) {
         bool blank = *p == ' ' || *p == '\t';
-        if (*p == ':')
+        if (s->name_state == NAME_VALUE)
+            read_value(s, *p);
+        else if (*p == ':')
             count_name(s);
         else if (blank && s->name_n)
             s->name_state = NAME_BLANKS;
@@ -77,6 +107,8 @@ static void end_line(struct scan *s, bool after_cr)
         s->longest_line = length;
     if (!s->in_body && !length)
         s->in_body = true;
+    if (s->in_body && s->in_value)
+        end_value(s);
     s->line = 0;
     s->name_n = 0;
     s->name_state = NAME_READING;
@@ -142,6 +174,8 @@ void scan_feed(struct scan *s, struct slice bytes)
 
 void scan_end(struct scan *s)
 {
+    if (s->in_value)
+        end_value(s);
     if (s->cr)
         s->bare_cr = true;
     s->ends_in_line = s->line > 0;

@@ -15,6 +15,7 @@ enum scan_field {
     SCAN_DATE,
     SCAN_MESSAGE_ID,
     SCAN_RETURN_PATH,
+    SCAN_TLS_REQUIRED,
     SCAN_FIELDS
 };
 
@@ -29,12 +30,17 @@ struct scan {
     bool header_8bit, body_8bit;
     bool nul;
     bool bare_cr, bare_lf; /* CR not before LF, LF not behind CR */
+    bool tls_optional;     /* a field "TLS-Required: No" (RFC 8689 §3) */
     bool ends_in_line;     /* the last line has no line end; told by scan_end */
     /* own state */
     uint64_t line; /* bytes of the line so far */
     bool cr;       /* the last byte was CR */
     char name[SCAN_NAME_MAX];
     uint8_t name_n, name_state;
+    char value[3]; /* the start of TLS-Required's, without blanks; one byte more than is looked for
+                    */
+    uint8_t value_n;
+    bool in_value;
 };
 
 void scan_init(struct scan *s);

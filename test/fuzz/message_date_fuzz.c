@@ -9,7 +9,8 @@ static void check_round(const struct date *d)
     CHECK(memcmp(d, &again, sizeof again) == 0);
     CHECK(date_parse_imap(date_format_imap(d, text), &again));
     CHECK(memcmp(d, &again, sizeof again) == 0);
-    CHECK(date_format_rfc3339(d, text).n <= DATE_TEXT_MAX);
+    CHECK(date_parse_rfc3339(date_format_rfc3339(d, text), &again));
+    CHECK(memcmp(d, &again, sizeof again) == 0);
     if (d->second < 60 && d->year > 1 && d->year < 9999) {
         again = date_from_unix(date_to_unix(d), d->zone);
         CHECK(memcmp(d, &again, sizeof again) == 0);
@@ -25,6 +26,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (date_parse_imap(text, &d))
         check_round(&d);
     if (date_parse_imap_day(text, &d))
+        check_round(&d);
+    if (date_parse_rfc3339(text, &d))
         check_round(&d);
     if (n >= 10) {
         int64_t seconds;

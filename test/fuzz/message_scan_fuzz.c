@@ -9,7 +9,8 @@ static void check_same(const struct scan *a, const struct scan *b)
     CHECK(memcmp(a->field, b->field, sizeof a->field) == 0);
     CHECK(a->header_8bit == b->header_8bit && a->body_8bit == b->body_8bit && a->nul == b->nul);
     CHECK(a->bare_cr == b->bare_cr && a->bare_lf == b->bare_lf);
-    CHECK(a->ends_in_line == b->ends_in_line);
+    CHECK(a->ends_in_line == b->ends_in_line && a->tls_optional == b->tls_optional);
+    CHECK(!a->tls_optional || a->field[SCAN_TLS_REQUIRED]);
 }
 
 /* The same facts, byte by byte. */
@@ -30,6 +31,7 @@ static void check_facts(const struct scan *s, struct slice m)
     CHECK(s->header_8bit == high && s->body_8bit == low);
     CHECK(s->field[SCAN_RECEIVED] == header_count(m, S("Received")));
     CHECK(s->field[SCAN_FROM] == header_count(m, S("From")));
+    CHECK(s->field[SCAN_TLS_REQUIRED] == header_count(m, S("TLS-Required")));
     CHECK(s->field[SCAN_MESSAGE_ID] == header_count(m, S("Message-ID")));
 }
 

@@ -100,6 +100,11 @@ static void trace_fields(void **state)
                             "\tSun, 22 Nov 2026 03:12:16 +0000\r\n"));
     check_field(buffer_slice(&b), 78);
     buffer_reset(&b);
+    r.priority = -4; /* RFC 6710 §4.1 */
+    assert_true(compose_received(&b, &r));
+    assert_true(slice_find_slice(buffer_slice(&b),
+                    S("\r\n\tfor <ann@example.org>\r\n\tPRIORITY -4;\r\n")) != SLICE_NONE);
+    buffer_reset(&b);
     r = (struct compose_received){
         .helo = S("a b(c)\r\nX: y\0"), .by = S("m"), .peer = S("192.0.2.1")};
     assert_true(compose_received(&b, &r));

@@ -70,6 +70,27 @@ static void imap_dates(void **state)
     assert_false(date_parse_imap_day(S("32-Nov-2026"), &d));
 }
 
+static void internet_dates(void **state)
+{
+    struct date d;
+    char out[DATE_TEXT_MAX];
+    assert_true(date_parse_rfc3339(S("2026-11-22T03:12:16Z"), &d));
+    assert_int_equal(date_to_unix(&d), 1795317136);
+    assert_true(date_parse_rfc3339(S("2026-11-22t04:42:16.999+01:30"), &d));
+    assert_int_equal(date_to_unix(&d), 1795317136);
+    assert_slice(date_format_rfc3339(&d, out), S("2026-11-22T04:42:16+01:30"));
+    assert_true(date_parse_rfc3339(S("2028-02-29T23:59:60z"), &d));
+    static const char *const bad[] = {"", "2026-11-22T03:12:16", "2026-11-22 03:12:16Z",
+        "2026-11-22T03:12:16Z ", "2026-02-29T00:00:00Z", "2026-11-22T03:12Z",
+        "2026-11-22T24:00:00Z", "2026-11-22T03:12:16.Z", "2026-11-22T03:12:16+0100",
+        "2026-11-22T03:12:16+24:00", "2026-11-22T03:12:16+01:60", "26-11-22T03:12:16Z",
+        "0000-11-22T03:12:16Z", "2026-11-22T03:12:61Z", "2026-13-22T03:12:16Z", "20261122T031216Z",
+        "02026-11-22T03:12:16Z"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        if (date_parse_rfc3339(slice_str(bad[i]), &d))
+            fail_msg("taken: %s", bad[i]);
+}
+
 static void every_day_of_all_years(void **state)
 {
     int64_t seconds = -62135596800; /* 0001-01-01 */
@@ -119,6 +140,7 @@ int main(void)
         cmocka_unit_test(good_dates),
         cmocka_unit_test(broken_dates),
         cmocka_unit_test(imap_dates),
+        cmocka_unit_test(internet_dates),
         cmocka_unit_test(every_day_of_all_years),
         cmocka_unit_test(beyond_the_calendar),
         cmocka_unit_test(hostile_dates_take_linear_time),

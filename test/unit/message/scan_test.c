@@ -33,6 +33,35 @@ static void a_message_cut_anywhere(void **state)
     }
 }
 
+/* RFC 8689 §3 */
+static void tls_required(void **state)
+{
+    static const struct {
+        const char *m;
+        bool optional;
+    } cases[] = {
+        {"TLS-Required: No\r\n\r\n", true},
+        {"tls-required:no\r\nSubject: x\r\n\r\n", true},
+        {"TLS-Required:\r\n No\r\n\r\nx", true},
+        {"A: b\r\nTLS-Required: \tNo \r\n\r\n", true},
+        {"TLS-Required: No\n\n", true},
+        {"TLS-Required: No", true},
+        {"TLS-Required: Yes\r\nTLS-Required: No\r\n\r\n", true},
+        {"TLS-Required: Not\r\n\r\n", false},
+        {"TLS-Required: N\r\n\r\n", false},
+        {"TLS-Required: No\r\n way\r\n\r\n", false},
+        {"TLS-Required: No,\r\n\r\n", false},
+        {"TLS-Required:\r\nNo: x\r\n\r\n", false},
+        {"X-TLS-Required: No\r\n\r\n", false},
+        {"Subject: x\r\n TLS-Required: No\r\n\r\n", false},
+        {"A: b\r\n\r\nTLS-Required: No\r\n", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t step = 1; step <= strlen(cases[i].m) + 1; step++)
+            if (scanned(slice_str(cases[i].m), step).tls_optional != cases[i].optional)
+                fail_msg("case %zu in pieces of %zu", i, step);
+}
+
 static void odd_bytes(void **state)
 {
     static const struct {
@@ -104,6 +133,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_message_cut_anywhere),
+        cmocka_unit_test(tls_required),
         cmocka_unit_test(odd_bytes),
         cmocka_unit_test(hostile_input_takes_linear_time),
         cmocka_unit_test(plain_text_is_fast),
