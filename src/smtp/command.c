@@ -1,5 +1,5 @@
-#include "smtp/command.h"
 #include "base/utf8.h"
+#include "smtp/command_private.h"
 
 static const struct {
     struct slice name;
@@ -51,11 +51,6 @@ bool smtp_command_parse(struct slice line, struct smtp_command *out)
 
 /* ---- parameters ---- */
 
-struct parameter {
-    struct slice name, value;
-    bool has_value;
-};
-
 static bool is_keyword_byte(unsigned char c)
 {
     return ascii_alnum((char)c) || c == '-';
@@ -69,7 +64,7 @@ static bool is_value_byte(unsigned char c)
 }
 
 /* esmtp-keyword ["=" esmtp-value] behind at least one blank. */
-static bool take_parameter(struct cursor *c, struct parameter *out)
+static bool take_parameter(struct cursor *c, struct smtp_parameter_text *out)
 {
     if (cursor_peek(c) != ' ' && cursor_peek(c) != '\t')
         return false;
@@ -81,14 +76,44 @@ static bool take_parameter(struct cursor *c, struct parameter *out)
     return !out->has_value || cursor_take_while(c, is_value_byte, 1, &out->value);
 }
 
-static bool bad_value(struct smtp_reply *error, const struct parameter *p, const char *what)
+bool smtp_command_bad(
+    struct smtp_reply *error, const struct smtp_parameter_text *p, const char *what)
 {
     smtp_reply_set(
         error, 501, "5.5.4", "%.*s: %s", (int)(p->name.n > 32 ? 32 : p->name.n), p->name.p, what);
     return false;
 }
 
-static bool xtext_valid(struct slice s, size_t max)
+/* Which of the offered ones it is; each may stand once (RFC 1870 §6, RFC 3461 §4). 0: refused. */
+static enum smtp_parameter recognise(const struct smtp_known *table, unsigned offered,
+    unsigned *given, const struct smtp_parameter_text *p, struct smtp_reply *error)
+{
+    for (; table->name.n; table++) {
+        if (!slice_eq_nocase(p->name, table->name) || !(offered & table->bit))
+            continue;
+        if (*given & table->bit) {
+            smtp_command_bad(error, p, "given twice");
+            return 0;
+        }
+        *given |= table->bit;
+        return table->bit;
+    }
+    smtp_reply_set(error, 555, "5.5.4", "Parameter %.*s is not offered here",
+        (int)(p->name.n > 64 ? 64 : p->name.n), p->name.p);
+    return 0;
+}
+
+enum smtp_parameter smtp_command_next(struct cursor *c, const struct smtp_known *table,
+    unsigned offered, unsigned *given, struct smtp_parameter_text *p, struct smtp_reply *error)
+{
+    if (take_parameter(c, p))
+        return recognise(table, offered, given, p, error);
+    smtp_reply_set(
+        error, 501, "5.5.4", "Behind the address stand parameters: KEYWORD or KEY=value");
+    return 0;
+}
+
+bool smtp_command_xtext(struct slice s, size_t max)
 {
     if (!s.n || s.n > max)
         return false;
@@ -110,7 +135,7 @@ static unsigned hex_value(char c)
 
 bool smtp_xtext_decode(struct slice xtext, struct buffer *out)
 {
-    if (!xtext_valid(xtext, SIZE_MAX))
+    if (!smtp_command_xtext(xtext, SIZE_MAX))
         return false;
     for (size_t i = 0; i < xtext.n; i++) {
         char byte = xtext.p[i];
@@ -124,9 +149,21 @@ bool smtp_xtext_decode(struct slice xtext, struct buffer *out)
     return true;
 }
 
-/* ---- MAIL and RCPT ---- */
+bool smtp_xtext_encode(struct slice bytes, struct buffer *out)
+{
+    for (size_t i = 0; i < bytes.n; i++) {
+        unsigned char c = (unsigned char)bytes.p[i];
+        if (c < 33 || c > 126 || c == '+' || c == '=')
+            buffer_printf(out, "+%02X", c);
+        else
+            buffer_add_char(out, (char)c);
+    }
+    return !out->overflow;
+}
 
-static bool take_path(struct cursor *c, struct slice keyword, enum smtp_path_kind kind,
+/* ---- RCPT, and what MAIL has too ---- */
+
+bool smtp_command_path(struct cursor *c, struct slice keyword, enum smtp_path_kind kind,
     struct smtp_path *path, struct smtp_reply *error)
 {
     const char *enhanced = kind == SMTP_REVERSE ? "5.1.7" : "5.1.3";
@@ -148,72 +185,8 @@ static bool take_path(struct cursor *c, struct slice keyword, enum smtp_path_kin
     return r == SMTP_PATH_OK;
 }
 
-static bool set_size(struct smtp_mail *m, const struct parameter *p, struct smtp_reply *error)
-{
-    if (!p->value.n || p->value.n > 20) /* 1*20DIGIT, RFC 1870 §5 of the appendix's ABNF */
-        return bad_value(error, p, "1 to 20 digits are wanted");
-    for (size_t i = 0; i < p->value.n; i++)
-        if (!ascii_digit(p->value.p[i]))
-            return bad_value(error, p, "1 to 20 digits are wanted");
-    if (!slice_to_u64(p->value, UINT64_MAX, &m->size))
-        m->size = UINT64_MAX;
-    return true;
-}
-
-static bool set_body(struct smtp_mail *m, const struct parameter *p, struct smtp_reply *error)
-{
-    if (slice_eq_nocase(p->value, S("7BIT"))) {
-        m->body = SMTP_BODY_7BIT;
-    } else if (slice_eq_nocase(p->value, S("8BITMIME"))) {
-        m->body = SMTP_BODY_8BITMIME;
-    } else if (slice_eq_nocase(p->value, S("BINARYMIME"))) {
-        smtp_reply_set(error, 504, "5.5.4", "BODY=BINARYMIME is not offered here");
-        return false;
-    } else {
-        return bad_value(error, p, "7BIT or 8BITMIME is wanted");
-    }
-    return true;
-}
-
-static bool set_auth(struct smtp_mail *m, const struct parameter *p, struct smtp_reply *error)
-{
-    if (!slice_eq(p->value, S("<>")) && !xtext_valid(p->value, SMTP_AUTH_MAX))
-        return bad_value(error, p, "xtext or <> is wanted");
-    m->auth = p->value;
-    return true;
-}
-
-static bool set_ret(struct smtp_mail *m, const struct parameter *p, struct smtp_reply *error)
-{
-    m->headers_only = slice_eq_nocase(p->value, S("HDRS"));
-    if (!m->headers_only && !slice_eq_nocase(p->value, S("FULL")))
-        return bad_value(error, p, "FULL or HDRS is wanted");
-    return true;
-}
-
-static bool set_mail_parameter(struct smtp_mail *m, const struct parameter *p,
-    enum smtp_parameter bit, struct smtp_reply *error)
-{
-    switch (bit) {
-    case SMTP_PARAM_SIZE:
-        return set_size(m, p, error);
-    case SMTP_PARAM_BODY:
-        return set_body(m, p, error);
-    case SMTP_PARAM_SMTPUTF8: /* RFC 6531 §3.4: no value */
-        m->utf8 = true;
-        return p->has_value ? bad_value(error, p, "it takes no value") : true;
-    case SMTP_PARAM_AUTH:
-        return set_auth(m, p, error);
-    case SMTP_PARAM_RET:
-        return set_ret(m, p, error);
-    default: /* ENVID */
-        m->envid = p->value;
-        return xtext_valid(p->value, SMTP_ENVID_MAX) ? true
-                                                     : bad_value(error, p, "xtext is wanted");
-    }
-}
-
-static bool set_notify(struct smtp_rcpt *r, const struct parameter *p, struct smtp_reply *error)
+static bool set_notify(
+    struct smtp_rcpt *r, const struct smtp_parameter_text *p, struct smtp_reply *error)
 {
     struct slice rest = p->value;
     while (rest.n) {
@@ -227,118 +200,69 @@ static bool set_notify(struct smtp_rcpt *r, const struct parameter *p, struct sm
         else if (slice_eq_nocase(word, S("DELAY")))
             r->notify |= SMTP_NOTIFY_DELAY;
         else
-            return bad_value(error, p, "NEVER, or some of SUCCESS,FAILURE,DELAY are wanted");
+            return smtp_command_bad(error, p, "NEVER, or some of SUCCESS,FAILURE,DELAY are wanted");
     }
     bool never = r->notify & SMTP_NOTIFY_NEVER;
     if (!r->notify || (never && r->notify != SMTP_NOTIFY_NEVER))
-        return bad_value(error, p, "NEVER stands by itself");
+        return smtp_command_bad(error, p, "NEVER stands by itself");
     return true;
 }
 
-static bool set_orcpt(struct smtp_rcpt *r, const struct parameter *p, struct smtp_reply *error)
+/* RFC 6533 §3: behind SMTPUTF8, an address of the type utf-8 may stand as it is. */
+static bool utf8_original(const struct smtp_rcpt *r)
+{
+    struct slice s = r->orcpt;
+    if (!slice_eq_nocase(r->orcpt_type, S("utf-8")) || !utf8_valid(s))
+        return false;
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] == '+' || s.p[i] == '=')
+            return false;
+    return s.n > 0;
+}
+
+static bool set_orcpt(
+    struct smtp_rcpt *r, const struct smtp_parameter_text *p, bool utf8, struct smtp_reply *error)
 {
     r->orcpt = p->value;
     r->orcpt_type = slice_cut(&r->orcpt, ';');
-    if (!r->orcpt_type.n || r->orcpt_type.n > 32 || !xtext_valid(r->orcpt, SMTP_ORCPT_MAX))
-        return bad_value(error, p, "type;xtext is wanted");
-    return true;
+    if (r->orcpt_type.n && r->orcpt_type.n <= 32 && p->value.n <= SMTP_ORCPT_MAX &&
+        utf8_ascii(r->orcpt_type) &&
+        (smtp_command_xtext(r->orcpt, SMTP_ORCPT_MAX) || (utf8 && utf8_original(r))))
+        return true;
+    return smtp_command_bad(error, p, "type;xtext is wanted");
 }
 
-struct known {
-    struct slice name;
-    enum smtp_parameter bit;
-};
-
-static const struct known mail_parameters[] = {
-    {{"SIZE", 4}, SMTP_PARAM_SIZE},
-    {{"BODY", 4}, SMTP_PARAM_BODY},
-    {{"SMTPUTF8", 8}, SMTP_PARAM_SMTPUTF8},
-    {{"AUTH", 4}, SMTP_PARAM_AUTH},
-    {{"RET", 3}, SMTP_PARAM_RET},
-    {{"ENVID", 5}, SMTP_PARAM_ENVID},
-    {{0}, 0},
-};
-static const struct known rcpt_parameters[] = {
+static const struct smtp_known rcpt_parameters[] = {
     {{"NOTIFY", 6}, SMTP_PARAM_NOTIFY},
     {{"ORCPT", 5}, SMTP_PARAM_ORCPT},
     {{0}, 0},
 };
 
-/* Which of the offered ones it is; each may stand once (RFC 1870 §6, RFC 3461 §4). 0: refused. */
-static enum smtp_parameter recognise(const struct known *table, unsigned offered, unsigned *given,
-    const struct parameter *p, struct smtp_reply *error)
-{
-    for (; table->name.n; table++) {
-        if (!slice_eq_nocase(p->name, table->name) || !(offered & table->bit))
-            continue;
-        if (*given & table->bit) {
-            bad_value(error, p, "given twice");
-            return 0;
-        }
-        *given |= table->bit;
-        return table->bit;
-    }
-    smtp_reply_set(error, 555, "5.5.4", "Parameter %.*s is not offered here",
-        (int)(p->name.n > 64 ? 64 : p->name.n), p->name.p);
-    return 0;
-}
-
-static bool syntax_of_parameters(struct smtp_reply *error)
-{
-    smtp_reply_set(
-        error, 501, "5.5.4", "Behind the address stand parameters: KEYWORD or KEY=value");
-    return false;
-}
-
-/* RFC 6531 §3.5: 550 for MAIL, 553 for RCPT. */
-static bool not_ascii(unsigned code, struct smtp_reply *error)
+bool smtp_command_not_ascii(unsigned code, struct smtp_reply *error)
 {
     smtp_reply_set(
         error, code, "5.6.7", "An address with non-ASCII letters needs MAIL ... SMTPUTF8");
     return false;
 }
 
-bool smtp_command_mail(
-    struct slice args, unsigned offered, struct smtp_mail *out, struct smtp_reply *error)
-{
-    struct cursor c = cursor(args);
-    struct parameter p;
-    out->given = 0;
-    out->size = 0;
-    out->body = SMTP_BODY_UNSAID;
-    out->utf8 = out->headers_only = false;
-    out->envid = out->auth = (struct slice){0};
-    if (!take_path(&c, S("FROM:"), SMTP_REVERSE, &out->sender, error))
-        return false;
-    while (!cursor_end(&c)) {
-        if (!take_parameter(&c, &p))
-            return syntax_of_parameters(error);
-        enum smtp_parameter bit = recognise(mail_parameters, offered, &out->given, &p, error);
-        if (!bit || !set_mail_parameter(out, &p, bit, error))
-            return false;
-    }
-    return out->sender.utf8 && !out->utf8 ? not_ascii(550, error) : true;
-}
-
 bool smtp_command_rcpt(
     struct slice args, unsigned offered, bool utf8, struct smtp_rcpt *out, struct smtp_reply *error)
 {
     struct cursor c = cursor(args);
-    struct parameter p;
+    struct smtp_parameter_text p;
     out->given = out->notify = 0;
     out->orcpt_type = out->orcpt = (struct slice){0};
-    if (!take_path(&c, S("TO:"), SMTP_FORWARD, &out->recipient, error))
+    if (!smtp_command_path(&c, S("TO:"), SMTP_FORWARD, &out->recipient, error))
         return false;
     while (!cursor_end(&c)) {
-        if (!take_parameter(&c, &p))
-            return syntax_of_parameters(error);
-        enum smtp_parameter bit = recognise(rcpt_parameters, offered, &out->given, &p, error);
+        enum smtp_parameter bit =
+            smtp_command_next(&c, rcpt_parameters, offered, &out->given, &p, error);
         bool fine = bit == SMTP_PARAM_NOTIFY ? set_notify(out, &p, error)
-                                             : bit && set_orcpt(out, &p, error);
+                                             : bit && set_orcpt(out, &p, utf8, error);
         if (!fine)
             return false;
     }
-    return out->recipient.utf8 && !utf8 ? not_ascii(553, error) : true;
+    return out->recipient.utf8 && !utf8 ? smtp_command_not_ascii(553, error) : true;
 }
 
 bool smtp_command_helo(struct slice args, char name[SMTP_HELO_MAX + 1], struct smtp_reply *error)

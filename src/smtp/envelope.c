@@ -1,4 +1,5 @@
 /* MAIL, RCPT, RSET. */
+#include "message/date.h"
 #include "smtp/session_private.h"
 
 #define EXCESS_UNPUNISHED 1000 /* recipients over the limit that are no error */
@@ -7,13 +8,59 @@ static unsigned parameters(struct smtp_session *s)
 {
     const struct smtp_hooks *h = s->service->hooks;
     bool auth = s->authenticated || (h->mechanisms && h->mechanisms(s).n);
-    return SMTP_PARAM_SIZE | SMTP_PARAM_BODY | SMTP_PARAM_SMTPUTF8 | (auth ? SMTP_PARAM_AUTH : 0);
+    unsigned offered = s->service->offered;
+    if (!conn_tls(s->conn)->on) /* RFC 8689 §2 */
+        offered &= ~(unsigned)SMTP_PARAM_REQUIRETLS;
+    return SMTP_PARAM_SIZE | SMTP_PARAM_BODY | SMTP_PARAM_SMTPUTF8 | (auth ? SMTP_PARAM_AUTH : 0) |
+           offered;
+}
+
+static int64_t wall_seconds(void)
+{
+    return clock_wall() / 1000000;
 }
 
 void smtp_envelope_offer(struct smtp_session *s, struct buffer *keywords)
 {
+    unsigned offered = parameters(s);
+    const struct smtp_service *v = s->service;
     buffer_printf(
         keywords, "SIZE %llu\n8BITMIME\nSMTPUTF8\n", (unsigned long long)smtp_session_limit(s));
+    if (offered & SMTP_PARAM_NOTIFY)
+        buffer_add(keywords, S("DSN\n"));
+    if (offered & SMTP_PARAM_REQUIRETLS)
+        buffer_add(keywords, S("REQUIRETLS\n"));
+    if (offered & SMTP_PARAM_HOLD) { /* RFC 4865 §3 */
+        char text[DATE_TEXT_MAX];
+        struct date last = date_from_unix(wall_seconds() + v->hold_max, 0);
+        buffer_printf(keywords, "FUTURERELEASE %u " SLICE_FMT "\n", v->hold_max,
+            SLICE_ARG(date_format_rfc3339(&last, text)));
+    }
+    if (offered & SMTP_PARAM_BY)
+        buffer_printf(keywords, "DELIVERBY %u\n", v->by_min);
+    if (offered & SMTP_PARAM_PRIORITY)
+        buffer_add(keywords, S("MT-PRIORITY\n"));
+}
+
+/* What cannot be promised is refused here; sets hold_until. */
+static bool check_times(const struct smtp_service *v, struct smtp_mail *m, struct smtp_reply *error)
+{
+    int64_t now = wall_seconds();
+    if (m->hold_for)
+        m->hold_until = now + m->hold_for;
+    if (!(m->given & SMTP_PARAM_HOLD))
+        m->hold_until = 0;
+    else if (m->hold_until <= now)
+        smtp_reply_set(error, 501, "5.5.4", "HOLDUNTIL: that time has passed");
+    else if (m->hold_until - now > v->hold_max) /* RFC 4865 §4.2 */
+        smtp_reply_set(
+            error, 501, "5.5.4", "A message is held for %u seconds at most", v->hold_max);
+    else if (m->given & SMTP_PARAM_BY && m->hold_until > now + m->by) /* RFC 4865 §5.2.2 */
+        smtp_reply_set(
+            error, 501, "5.5.4", "The message would be held until after its time is over");
+    if (!error->code && m->by_return && (uint32_t)m->by < v->by_min) /* RFC 2852 §3 */
+        smtp_reply_set(error, 555, "5.5.4", "BY: at least %u seconds are needed", v->by_min);
+    return !error->code;
 }
 
 void smtp_envelope_mail(struct smtp_session *s, const struct smtp_command *c)
@@ -27,7 +74,7 @@ void smtp_envelope_mail(struct smtp_session *s, const struct smtp_command *c)
             tls ? "Authentication required" : "Say STARTTLS first, then log in with AUTH");
         return;
     }
-    if (!smtp_command_mail(c->args, parameters(s), &mail, &r)) {
+    if (!smtp_command_mail(c->args, parameters(s), &mail, &r) || !check_times(v, &mail, &r)) {
         smtp_session_reply(s, &r);
         return;
     }
@@ -64,7 +111,7 @@ void smtp_envelope_rcpt(struct smtp_session *s, const struct smtp_command *c)
     struct smtp_rcpt rcpt;
     struct smtp_reply r = {0};
     unsigned limit = v->recipients ? v->recipients : 1000;
-    if (!smtp_command_rcpt(c->args, 0, s->mail_utf8, &rcpt, &r)) {
+    if (!smtp_command_rcpt(c->args, parameters(s), s->mail_utf8, &rcpt, &r)) {
         smtp_session_reply(s, &r);
         return;
     }

@@ -3,7 +3,7 @@
 #pragma once
 #include "base/buffer.h"
 
-#define SMTP_REPLY_TEXT 480
+#define SMTP_REPLY_TEXT 496
 /* A reply line with its code and CRLF (RFC 5321 §4.5.3.1.5). */
 #define SMTP_REPLY_LINE 512
 

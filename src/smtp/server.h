@@ -1,6 +1,6 @@
-/* The server's side of SMTP and LMTP (RFC 5321, 1870, 2033, 2034, 2920, 3030, 3207, 4954, 6152,
- * 6531): the language. What to accept is asked of hooks; MX, LMTP and submission are three sets of
- * them.
+/* The server's side of SMTP and LMTP (RFC 5321, 1870, 2033, 2034, 2852, 2920, 3030, 3207, 3461,
+ * 4865, 4954, 6152, 6531, 6710, 8689): the language. What to accept is asked of hooks; MX, LMTP and
+ * submission are three sets of them.
  *
  * States: START -> GREETED (220 sent) -> READY (EHLO) -> MAIL -> RCPT -> BODY (354 or BDAT) ->
  * READY; RSET, EHLO and a finished or failed body lead back to READY; STARTTLS leads to GREETED. */
@@ -94,6 +94,11 @@ struct smtp_service {
     bool starttls;      /* certificates are set up */
     bool auth_required; /* MAIL only after AUTH: 530 5.7.0 */
     enum smtp_newline newline;
+    /* What there is beyond SIZE, BODY, SMTPUTF8 and AUTH: bits of SMTP_PARAM_DSN (all of them),
+     * REQUIRETLS (told and taken on secured connections only), HOLD, BY, PRIORITY. */
+    unsigned offered;
+    uint32_t hold_max;        /* s, of HOLD */
+    uint32_t by_min;          /* s, of BY in mode R */
     uint64_t message_size;    /* 50 MB */
     unsigned recipients;      /* accepted in one transaction: 1,000 */
     unsigned errors_slow;     /* from this one on, 1 s each: 10 */

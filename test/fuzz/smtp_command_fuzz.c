@@ -36,6 +36,16 @@ static void check_path(const struct smtp_path *path, enum smtp_path_kind kind)
     buffer_finish(&text);
 }
 
+static void check_mail(const struct smtp_mail *m)
+{
+    check_path(&m->sender, SMTP_REVERSE);
+    bool by = m->given & SMTP_PARAM_BY, hold = m->given & SMTP_PARAM_HOLD;
+    if (m->priority < -9 || m->priority > 9 || m->by > 999999999 || m->by < -999999999 ||
+        (m->by_return && m->by <= 0) || (!by && (m->by || m->by_return || m->by_trace)) ||
+        m->hold_for > 999999999 || (m->hold_for && m->hold_until) || (!hold && m->hold_until))
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct smtp_command c;
@@ -46,11 +56,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     char helo[SMTP_HELO_MAX + 1];
     struct buffer plain;
     smtp_command_parse(slice(data, n), &c);
-    if (smtp_command_mail(c.args, 255, &mail, &r))
-        check_path(&mail.sender, SMTP_REVERSE);
+    if (smtp_command_mail(c.args, SMTP_PARAM_ALL, &mail, &r))
+        check_mail(&mail);
     else
         check_reply(&r);
-    if (smtp_command_rcpt(c.args, 255, true, &rcpt, &r))
+    if (smtp_command_rcpt(c.args, SMTP_PARAM_ALL, true, &rcpt, &r))
         check_path(&rcpt.recipient, SMTP_FORWARD);
     else
         check_reply(&r);

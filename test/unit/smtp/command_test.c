@@ -1,8 +1,9 @@
 #include "smtp/chunk.h"
 #include "smtp/command.h"
 #include "unit/unit.h"
+#include <stdio.h>
 
-#define ALL 255u
+#define ALL SMTP_PARAM_ALL
 
 static void verbs(void **state)
 {
@@ -51,6 +52,40 @@ static void mail_parameters(void **state)
     assert_int_equal(mail("", ALL, &m), 501);
 }
 
+static void envelope_parameters(void **state)
+{
+    struct smtp_mail m;
+    assert_int_equal(mail("FROM:<a@b> RequireTLS MT-priority=-9 BY=+120;rT HOLDFOR=1", ALL, &m), 0);
+    assert_true(m.require_tls && m.priority == -9 && m.by == 120 && m.by_return && m.by_trace);
+    assert_true(m.hold_for == 1 && !m.hold_until);
+    assert_int_equal(mail("FROM:<a@b> BY=-999999999;N HOLDUNTIL=2026-11-22T03:12:16Z", ALL, &m), 0);
+    assert_true(m.by == -999999999 && !m.by_return && !m.by_trace && !m.require_tls);
+    assert_true(m.hold_until == 1795317136 && !m.hold_for && !m.priority);
+    assert_int_equal(mail("FROM:<a@b> BY=0;N MT-PRIORITY=0 HOLDFOR=999999999", ALL, &m), 0);
+    static const char *const bad[] = {"REQUIRETLS=YES", "REQUIRETLS REQUIRETLS", "MT-PRIORITY",
+        "MT-PRIORITY=10", "MT-PRIORITY=-10", "MT-PRIORITY=-0", "MT-PRIORITY=+1", "MT-PRIORITY=-",
+        "MT-PRIORITY=1 MT-PRIORITY=1", "HOLDFOR=0", "HOLDFOR=01", "HOLDFOR=1000000000",
+        "HOLDFOR=-1", "HOLDFOR=+1", "HOLDFOR=1s", "HOLDFOR", "HOLDFOR=1 HOLDFOR=1",
+        "HOLDFOR=1 HOLDUNTIL=2026-11-22T03:12:16Z", "HOLDUNTIL=2026-11-22", "HOLDUNTIL=60",
+        "HOLDUNTIL=2026-11-22T03:12:16+00:00", "HOLDUNTIL=2026-02-30T03:12:16Z", "HOLDUNTIL", "BY",
+        "BY=1", "BY=;R", "BY=1;", "BY=1;X", "BY=1;NX", "BY=1;NTT", "BY=1;T", "BY=0;R", "BY=-1;R",
+        "BY=1000000000;N", "BY=+-1;N", "BY=1;N BY=1;N", "BY=1 ;N"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "FROM:<a@b> %s", bad[i]);
+        if (mail(line, ALL, &m) != 501)
+            fail_msg("not refused: %s", bad[i]);
+    }
+    /* what is not offered */
+    static const char *const more[] = {
+        "REQUIRETLS", "MT-PRIORITY=1", "HOLDFOR=1", "HOLDUNTIL=2026-11-22T03:12:16Z", "BY=1;N"};
+    for (size_t i = 0; i < sizeof more / sizeof *more; i++) {
+        char line[128];
+        snprintf(line, sizeof line, "FROM:<a@b> %s", more[i]);
+        assert_int_equal(mail(line, SMTP_PARAM_DSN | SMTP_PARAM_SIZE, &m), 555);
+    }
+}
+
 static unsigned rcpt(const char *args, unsigned offered, bool utf8, struct smtp_rcpt *rc)
 {
     struct smtp_reply r = {0};
@@ -72,12 +107,26 @@ static void rcpt_parameters(void **state)
     assert_int_equal(rcpt("TO:<\xc3\xa9@b>", 0, true, &r), 0);
     char long_id[600] = "TO:<a@b> ORCPT=x;";
     size_t n = strlen(long_id);
-    memset(long_id + n, 'y', 500);
-    long_id[n + 500] = '\0';
+    memset(long_id + n, 'y', 498);
+    long_id[n + 498] = '\0';
     assert_int_equal(rcpt(long_id, ALL, false, &r), 0);
-    long_id[n + 500] = 'y';
-    long_id[n + 501] = '\0';
+    long_id[n + 498] = 'y';
+    long_id[n + 499] = '\0';
     assert_int_equal(rcpt(long_id, ALL, false, &r), 501);
+    assert_int_equal(rcpt("TO:<a@b> NOTIFY=NEVER NOTIFY=NEVER", ALL, false, &r), 501);
+    assert_int_equal(rcpt("TO:<a@b> ORCPT=x;y ORCPT=x;y", ALL, false, &r), 501);
+    assert_int_equal(rcpt("TO:<a@b> ORCPT=;y", ALL, false, &r), 501);
+    assert_int_equal(rcpt("TO:<a@b> ORCPT=x;", ALL, false, &r), 501);
+    assert_int_equal(rcpt("TO:<a@b> ORCPT=x;+2b", ALL, false, &r), 501);
+    assert_int_equal(rcpt("TO:<a@b> RET=FULL", ALL, false, &r), 555);
+    /* RFC 6533 §3 */
+    assert_int_equal(rcpt("TO:<a@b> ORCPT=utf-8;\xc3\xa9@c", ALL, true, &r), 0);
+    assert_true(slice_eq(r.orcpt, S("\xc3\xa9@c")));
+    assert_int_equal(rcpt("TO:<a@b> ORCPT=utf-8;\xc3\xa9@c", ALL, false, &r), 501);
+    assert_int_equal(rcpt("TO:<a@b> ORCPT=rfc822;\xc3\xa9@c", ALL, true, &r), 501);
+    assert_int_equal(rcpt("TO:<a@b> ORCPT=utf-8;\xc3@c", ALL, true, &r), 501);
+    assert_int_equal(rcpt("TO:<a@b> ORCPT=utf-8;\xc3\xa9+2B", ALL, true, &r), 501);
+    assert_int_equal(rcpt("TO:<a@b> ORCPT=utf-8;a\\x{E9}@c", ALL, false, &r), 0);
 }
 
 static void xtext(void **state)
@@ -89,6 +138,11 @@ static void xtext(void **state)
     assert_false(smtp_xtext_decode(S("a+0d"), &out));
     assert_false(smtp_xtext_decode(S("a="), &out));
     assert_false(smtp_xtext_decode(S("01234567890123456789"), &out));
+    buffer_finish(&out);
+    buffer_init(&out, 16);
+    assert_true(smtp_xtext_encode(S("a+b=c \x7f~"), &out));
+    assert_true(slice_eq(buffer_slice(&out), S("a+2Bb+3Dc+20+7F~")));
+    assert_false(smtp_xtext_encode(S("a"), &out));
     buffer_finish(&out);
 }
 
@@ -128,6 +182,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verbs),
         cmocka_unit_test(mail_parameters),
+        cmocka_unit_test(envelope_parameters),
         cmocka_unit_test(rcpt_parameters),
         cmocka_unit_test(xtext),
         cmocka_unit_test(helo),
