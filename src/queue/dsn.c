@@ -166,6 +166,12 @@ static void message_fields(struct buffer *to, const struct dsn *d)
     }
     if (d->arrived)
         date_line(to, "\r\nArrival-Date: ", d->arrived, "");
+    if (d->deliver_by)
+        date_line(to, "\r\nDeliver-By-Date: ", d->deliver_by, "");
+    if (d->hold.n) {
+        buffer_add(to, S("\r\nFuture-Release-Request: "));
+        dsn_clean(to, d->hold, false, DSN_HOLD_MAX);
+    }
     buffer_add(to, S("\r\n"));
 }
 

@@ -8,6 +8,7 @@
 
 #define DSN_ORIGINAL_MAX ((size_t)128 * 1024) /* of the original in the report */
 #define DSN_HEADER_MAX   ((size_t)32 * 1024)  /* when only its header is there */
+#define DSN_HOLD_MAX     64
 #define DSN_MAX          (DSN_ORIGINAL_MAX + (size_t)512 * 1024)
 
 enum dsn_action { DSN_FAILED, DSN_DELAYED, DSN_DELIVERED, DSN_RELAYED, DSN_EXPANDED };
@@ -28,6 +29,8 @@ struct dsn {
     struct slice hostname, to;
     struct slice id; /* unique: letters and digits; of Message-ID and boundary */
     int64_t now, arrived, retry_until;
+    int64_t deliver_by;    /* RFC 2852 §5; 0: none */
+    struct slice hold;     /* RFC 4865 §5.1.2: "for;60"; empty: none */
     struct slice envid;    /* xtext as given */
     bool utf8;             /* the message needed SMTPUTF8, so may its report */
     bool whole;            /* original is all of the message, else its header or less */

@@ -50,6 +50,7 @@ enum queue_flag {
     QUEUE_DELIVERBY_RETURN = 64, /* RFC 2852: bounce, else only tell */
     QUEUE_DELIVERBY_TRACE = 128,
     QUEUE_IS_REPORT = 256, /* a DSN of ours: it never gives rise to another */
+    QUEUE_HELD_FOR = 512,  /* hold_until was given as an interval (HOLDFOR) */
 };
 
 struct queue_message {
@@ -196,6 +197,9 @@ struct queue_settlement {
     struct slice reply;  /* the remote's own words, clean; or ours */
     bool remote_said;    /* reply is the remote's */
     bool at_end;         /* DELIVERED: into a mailbox, nobody else reports that */
+    bool expanded;       /* at_end: into several mailboxes (RFC 3461 §5.2.7.3) */
+    bool tell;           /* DELIVERED, RELAYED: unless NOTIFY=NEVER, the sender is told that it was
+                            handed on (RFC 2852 §4.1.4) */
     struct slice remote; /* "mx.example.org [192.0.2.1]"; empty */
     struct slice tls;    /* of the connection: "TLSv1.3 ..."; empty: none */
     struct slice why;    /* one plain sentence for people; empty: made from the status */

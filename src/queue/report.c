@@ -2,6 +2,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "message/date.h"
 #include "queue/dsn.h"
 #include "queue/queue_private.h"
 #include "store/spool.h"
@@ -24,20 +25,21 @@ static bool action_of(const struct settle *s, size_t i, enum dsn_action *action)
 {
     const struct queue_settlement *v = &s->settlements[i];
     uint8_t notify = s->item->entries[i].notify;
-    bool success = notify & QUEUE_NOTIFY_SUCCESS;
-    *action = s->delayed[i]                 ? DSN_DELAYED
-              : v->verdict == QUEUE_FAILED  ? DSN_FAILED
-              : v->verdict == QUEUE_RELAYED ? DSN_RELAYED
-                                            : DSN_DELIVERED;
+    bool success = notify & QUEUE_NOTIFY_SUCCESS, tell = v->tell && !(notify & QUEUE_NOTIFY_NEVER);
+    *action = s->delayed[i]                         ? DSN_DELAYED
+              : v->verdict == QUEUE_FAILED          ? DSN_FAILED
+              : v->verdict == QUEUE_RELAYED || tell ? DSN_RELAYED
+              : v->expanded                         ? DSN_EXPANDED
+                                                    : DSN_DELIVERED;
     if (s->delayed[i])
         return true; /* a notice is only filed when it is wanted */
     switch (v->verdict) {
     case QUEUE_FAILED: /* RFC 3461 §4.1: without NOTIFY, failures are told */
         return !notify || notify & QUEUE_NOTIFY_FAILURE;
     case QUEUE_RELAYED:
-        return success;
+        return success || tell;
     case QUEUE_DELIVERED:
-        return success && v->at_end;
+        return (success && v->at_end) || tell;
     default:
         return false;
     }
@@ -135,14 +137,41 @@ static struct slice address_of(const struct report *r, const struct settle *s)
     return r->target.address[0] ? slice_str(r->target.address) : s->item->message.sender;
 }
 
+/* RFC 3461 §6.2: all of the message comes back only when it failed; RFC 8689 §5: not even then when
+ * it was to be kept from others' eyes. */
+static bool whole_message(const struct settle *s)
+{
+    const struct queue_message *m = &s->item->message;
+    bool failed = false;
+    for (size_t i = 0; i < s->item->n; i++)
+        failed |= s->settlements[i].verdict == QUEUE_FAILED && report_wanted(s, i);
+    return failed && m->flags & QUEUE_RET_FULL && !(m->flags & QUEUE_REQUIRETLS) &&
+           m->size <= DSN_ORIGINAL_MAX;
+}
+
+/* RFC 4865 §5.1.2: as MAIL said it. */
+static struct slice hold_text(const struct queue_message *m, char text[DSN_HOLD_MAX])
+{
+    char time[DATE_TEXT_MAX];
+    if (!m->hold_until)
+        return (struct slice){0};
+    if (m->flags & QUEUE_HELD_FOR) {
+        int n = snprintf(text, DSN_HOLD_MAX, "for;%lld", (long long)(m->hold_until - m->created));
+        return slice(text, (size_t)n);
+    }
+    struct date date = date_from_unix(m->hold_until, 0);
+    struct slice t = date_format_rfc3339(&date, time);
+    return slice(text, (size_t)snprintf(text, DSN_HOLD_MAX, "until;" SLICE_FMT, SLICE_ARG(t)));
+}
+
 TASK_FN
 static bool compose(const struct settle *s, struct slice reader, struct buffer *to, deadline until)
 {
     const struct queue_message *m = &s->item->message;
     struct dsn_recipient *list = calloc(s->item->n, sizeof *list);
-    bool whole = m->flags & QUEUE_RET_FULL && m->size <= DSN_ORIGINAL_MAX;
+    bool whole = whole_message(s);
     size_t n = whole ? DSN_ORIGINAL_MAX : DSN_HEADER_MAX;
-    char id[32];
+    char id[32], hold[DSN_HOLD_MAX];
     if (!list)
         return false;
     char *original = read_original(s, &n, until);
@@ -155,6 +184,8 @@ static bool compose(const struct settle *s, struct slice reader, struct buffer *
         .now = s->now,
         .arrived = m->created,
         .retry_until = m->expires,
+        .deliver_by = m->deliver_by,
+        .hold = hold_text(m, hold),
         .envid = m->envid,
         .utf8 = m->flags & QUEUE_UTF8,
         .whole = whole,
@@ -197,7 +228,9 @@ static void fill(struct report *r, const struct settle *s, bool eight)
         .notify = QUEUE_NOTIFY_NEVER};
     r->new = (struct queue_new){
         .message = {.created = s->now,
-            .flags = QUEUE_IS_REPORT | (eight ? QUEUE_8BIT : 0) | (m->flags & QUEUE_UTF8),
+            .flags = QUEUE_IS_REPORT | (eight ? QUEUE_8BIT : 0) |
+                     (m->flags & (QUEUE_UTF8 | QUEUE_REQUIRETLS)),
+            .priority = m->priority, /* RFC 6710 §4.6 */
             .trace = m->trace},
         .recipients = &r->recipient,
         .n = 1,

@@ -208,6 +208,21 @@ static void what_strangers_say_is_cleaned(void **state)
     assert_int_equal(out.p[out.n - 1], '\0');
 }
 
+/* RFC 2852 §5, RFC 4865 §5.1.2 */
+static void what_was_asked_of_time(void **state)
+{
+    struct dsn d = base(&refused, 1);
+    d.deliver_by = 1790000000;
+    d.hold = S("until;2026-09-21T14:13:20Z\r\nX: y");
+    compose(&d);
+    SAYS("\r\nDeliver-By-Date: Mon, 21 Sep 2026 14:13:20 +0000\r\n"
+         "Future-Release-Request: until;2026-09-21T14:13:20Z  X: y\r\n\r\n");
+    d.deliver_by = 0;
+    d.hold = S("");
+    compose(&d);
+    assert_false(says("Deliver-By-Date") || says("Future-Release"));
+}
+
 static void limits(void **state)
 {
     enum { N = 100 };
@@ -244,6 +259,7 @@ int main(void)
         cmocka_unit_test(the_whole_message),
         cmocka_unit_test(internationalised),
         cmocka_unit_test(what_strangers_say_is_cleaned),
+        cmocka_unit_test(what_was_asked_of_time),
         cmocka_unit_test(limits),
     };
     int bad = cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,6 +37,8 @@ static int64_t wall(void)
 static _Atomic int owned[MESSAGES][EACH], taken[MESSAGES][EACH], failed[MESSAGES][EACH];
 static _Atomic int tries, reports_remote, downs, single_after; /* entries before message 1 */
 static enum { ALWAYS, BY_CHANCE, DEAD, REFUSE, NO_DSN } mood;
+static bool at_end, expanded, tell; /* of what is delivered */
+static uint32_t flags;              /* of what is put */
 
 static unsigned number_of(const struct queue_message *m)
 {
@@ -79,6 +81,9 @@ static void try_item(struct queue_batch *b, struct queue_item *item)
         s[i] = (struct queue_settlement){.verdict = is_report ? QUEUE_DELIVERED : verdict_of(),
             .reply = S("550 5.1.1 no such user"),
             .remote_said = true,
+            .at_end = at_end,
+            .expanded = expanded,
+            .tell = tell,
             .remote = S("mx.far.example [192.0.2.1]")};
         memcpy(s[i].status, s[i].verdict == QUEUE_DEFERRED ? "4.2.0" : "5.1.1", 6);
         atomic_fetch_add(&tries, 1);
@@ -236,8 +241,10 @@ static void put_one(unsigned number, uint8_t notify, const char *route)
     for (unsigned i = 0; i < EACH; i++)
         r[i] = (struct queue_recipient){
             .address = S("x@far.example"), .route = slice_str(route), .notify = notify};
-    struct queue_new new = {
-        .message = {.account = 1 + number % 3, .created = wall(), .sender = slice_str(sender)},
+    struct queue_new new = {.message = {.account = 1 + number % 3,
+                                .created = wall(),
+                                .flags = flags,
+                                .sender = slice_str(sender)},
         .recipients = r,
         .n = EACH};
     enum outcome o = fixture_put(&new, S("Subject: x\r\nX-Mark: yes\r\n\r\nhello\r\n"));
@@ -592,6 +599,53 @@ static void reports_follow_notify(void **state)
     run_on(1, tells, NULL);
 }
 
+/* What ends here, what goes to several, what is told of on the way. */
+static void tells_more(void *arg)
+{
+    begin(15, 0);
+    mood = ALWAYS;
+    report_to = QUEUE_REPORT_LOCAL;
+    flags = QUEUE_RET_FULL;
+    at_end = true;
+    queue_start(q);
+    put_one(0, QUEUE_NOTIFY_FAILURE | QUEUE_NOTIFY_DELAY, "a.example");
+    put_one(1, 0, "a.example");
+    drain(0);
+    CHECK(local_reports() == 0);
+    put_one(2, QUEUE_NOTIFY_SUCCESS, "a.example");
+    drain(0);
+    CHECK(local_reports() == 1 && report_says(S("Action: delivered")));
+    CHECK(!report_says(S("hello\r\n")) && report_says(S("X-Mark: yes"))); /* RFC 3461 §6.2 */
+    expanded = true;
+    put_one(3, QUEUE_NOTIFY_SUCCESS, "a.example");
+    drain(0);
+    CHECK(local_reports() == 2 && report_says(S("Action: expanded")));
+    at_end = expanded = false;
+    tell = true;
+    put_one(4, QUEUE_NOTIFY_NEVER, "a.example");
+    drain(0);
+    CHECK(local_reports() == 2);
+    put_one(5, 0, "a.example");
+    drain(0);
+    CHECK(local_reports() == 3 && report_says(S("Action: relayed")));
+    tell = false;
+    mood = REFUSE;
+    put_one(6, 0, "a.example");
+    drain(0);
+    CHECK(local_reports() == 4 && report_says(S("hello\r\n")));
+    flags |= QUEUE_REQUIRETLS; /* RFC 8689 §5 */
+    put_one(7, 0, "a.example");
+    drain(0);
+    CHECK(local_reports() == 5 && !report_says(S("hello\r\n")));
+    flags = 0;
+    end();
+}
+
+static void reports_follow_what_came_of_it(void **state)
+{
+    run_on(1, tells_more, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -605,6 +659,7 @@ int main(void)
         cmocka_unit_test(one_sender_does_not_wait_for_all_of_another),
         cmocka_unit_test(routes_that_do_not_fit_are_found_again),
         cmocka_unit_test(reports_follow_notify),
+        cmocka_unit_test(reports_follow_what_came_of_it),
     };
     log_start(2, LOG_ERROR, LOG_LOGFMT);
     clock_set(&test_clock);
