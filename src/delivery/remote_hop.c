@@ -117,6 +117,6 @@ void remote_hop_judge(const struct courier *c, struct queue_settlement *s)
 {
     if (!c->hop || !c->hop->lmtp || (s->verdict != QUEUE_DELIVERED && s->verdict != QUEUE_RELAYED))
         return;
-    s->verdict = QUEUE_DELIVERED; /* RFC 2033 §4.2: it is in the mailbox */
-    s->at_end = true;
+    s->verdict = QUEUE_DELIVERED;                   /* RFC 2033 §4.2: it is in the mailbox */
+    s->at_end = !smtp_client_offer(c->client)->dsn; /* else it reports that itself */
 }

@@ -1,5 +1,7 @@
 /* One transaction of a courier. */
+#include "base/utf8.h"
 #include "delivery/remote_private.h"
+#include "smtp/command.h"
 #include <stdio.h>
 
 #define READ (60 * CLOCK_SEC)
@@ -86,14 +88,48 @@ static struct slice notify_text(struct arena *arena, uint8_t notify)
     return n > 1 ? arena_copy(arena, slice(text + 1, (size_t)n - 1)) : S("");
 }
 
+/* RFC 3461 §5.2.1: as it was given, else what RCPT said. A report has none. */
+static struct slice orcpt_text(
+    struct arena *arena, const struct queue_message *m, const struct queue_entry *e)
+{
+    char text[QUEUE_ORCPT_MAX];
+    struct buffer to = {.p = text, .cap = sizeof text, .max = sizeof text};
+    if (e->orcpt.n || m->flags & QUEUE_IS_REPORT || !utf8_ascii(e->recipient))
+        return e->orcpt;
+    buffer_add(&to, S("rfc822;"));
+    smtp_xtext_encode(e->recipient, &to);
+    return to.overflow ? S("") : arena_copy(arena, buffer_slice(&to));
+}
+
 static struct smtp_send_recipient *recipients(struct courier *c, const struct queue_item *item)
 {
     struct smtp_send_recipient *list = arena_array(&c->item, struct smtp_send_recipient, item->n);
     for (size_t i = 0; list && i < item->n; i++)
         list[i] = (struct smtp_send_recipient){.address = item->entries[i].recipient,
-            .notify = notify_text(&c->item, item->entries[i].notify),
-            .orcpt = item->entries[i].orcpt};
+            .orcpt = orcpt_text(&c->item, &item->message, &item->entries[i])};
     return list;
+}
+
+/* The server does not keep the time, and nothing of the sender's is lost when it is late. */
+static bool by_is_lost(const struct courier *c, const struct queue_message *m)
+{
+    return m->deliver_by && !(m->flags & QUEUE_DELIVERBY_RETURN) &&
+           !smtp_client_offer(c->client)->deliver_by;
+}
+
+/* NOTIFY for the server that is asked now: the next one must at least tell of delays where it does
+ * not know of the time (RFC 2852 §4.1.4.2). */
+static void wish(struct courier *c, const struct queue_item *item, struct smtp_send_recipient *list)
+{
+    bool lost = by_is_lost(c, &item->message);
+    for (size_t i = 0; i < item->n; i++) {
+        uint8_t notify = item->entries[i].notify;
+        if (lost && !notify)
+            notify = QUEUE_NOTIFY_FAILURE;
+        if (lost && !(notify & QUEUE_NOTIFY_NEVER))
+            notify |= QUEUE_NOTIFY_DELAY;
+        list[i].notify = notify_text(&c->item, notify);
+    }
 }
 
 static void describe(
@@ -109,6 +145,11 @@ static void describe(
         .ret = flags & QUEUE_RET_FULL      ? S("FULL")
                : flags & QUEUE_RET_HEADERS ? S("HDRS")
                                            : S(""),
+        .require_tls = flags & QUEUE_REQUIRETLS,
+        .priority = item->message.priority,
+        .deliver_by = item->message.deliver_by,
+        .by_return = flags & QUEUE_DELIVERBY_RETURN,
+        .by_trace = flags & QUEUE_DELIVERBY_TRACE,
         .read = next_piece,
         .arg = c};
 }
@@ -134,9 +175,19 @@ static struct slice tls_text(struct courier *c)
     return n > 0 ? arena_copy(&c->item, slice(text, (size_t)n)) : S("");
 }
 
-static bool judge(struct courier *c, const struct smtp_send_recipient *list, size_t n,
-    struct queue_settlement *settlements)
+/* RFC 2852 §4.1.4: "relayed" for a message that is traced, or whose time the server does not keep.
+ */
+static bool tell(const struct courier *c, const struct queue_message *m)
 {
+    bool in_time = clock_wall() / 1000000 <= m->deliver_by;
+    return m->deliver_by && (m->flags & QUEUE_DELIVERBY_TRACE || (by_is_lost(c, m) && in_time));
+}
+
+static bool judge(struct courier *c, const struct queue_item *item,
+    const struct smtp_send_recipient *list, struct queue_settlement *settlements)
+{
+    size_t n = item->n;
+    bool relayed = tell(c, &item->message);
     struct delivery_facts facts = {.dsn = smtp_client_offer(c->client)->dsn,
         .without_tls = c->without_tls,
         .chosen = c->chosen};
@@ -151,6 +202,7 @@ static bool judge(struct courier *c, const struct smtp_send_recipient *list, siz
         remote_hop_judge(c, &settlements[i]);
         settlements[i].remote = slice_str(c->peer);
         settlements[i].tls = tls;
+        settlements[i].tell = relayed && !settlements[i].at_end;
     }
     return true;
 }
@@ -166,12 +218,13 @@ static bool unheard(const struct courier *c)
 }
 
 /* Over as many connections as it takes until a server has heard of the message. */
-static enum reach transact(
-    struct courier *c, const struct smtp_send *m, struct smtp_send_recipient *list, size_t n)
+static enum reach transact(struct courier *c, const struct queue_item *item,
+    const struct smtp_send *m, struct smtp_send_recipient *list)
 {
     for (;;) {
         c->give = c->delivered_to[0] ? GIVE_DELIVERED_TO : GIVE_FIRST;
-        smtp_client_send(c->client, m, list, n, deadline_in(DELIVERY_MESSAGE));
+        wish(c, item, list);
+        smtp_client_send(c->client, m, list, item->n, deadline_in(DELIVERY_MESSAGE));
         if (!unheard(c) || task_cancelled())
             return REACH_OK;
         if (c->messages == 0)
@@ -196,8 +249,8 @@ enum reach remote_send(
     enum reach reach = list ? REACH_OK : REACH_STOP;
     if (list && open_message(c, item, &size)) {
         describe(c, item, size, &m);
-        reach = transact(c, &m, list, item->n);
-        if (reach == REACH_OK && !judge(c, list, item->n, settlements))
+        reach = transact(c, item, &m, list);
+        if (reach == REACH_OK && !judge(c, item, list, settlements))
             reach = REACH_STOP;
         c->messages += reach == REACH_OK;
     } else if (list) {

@@ -1,5 +1,6 @@
 /* Does the mail of a batch still take its route? The rules may have changed since it was filed. */
 #include "base/log.h"
+#include "delivery/here.h"
 #include "delivery/remote_private.h"
 #include "queue/move.h"
 
@@ -17,7 +18,7 @@ struct slice remote_sort_route(void *arg, const struct queue_message *m,
 {
     const struct delivery_rules *rules = arg;
     struct slice route;
-    if (plain(rules, e->route) ||
+    if (delivery_here_route(e->route) || plain(rules, e->route) ||
         !delivery_table_route_of(rules->table, e->recipient, m->sender, room, &route))
         return S("");
     return route;

@@ -1,5 +1,6 @@
 #include "server/outbound.h"
 #include "base/log.h"
+#include "delivery/here.h"
 #include "delivery/sts.h"
 #include "delivery/table.h"
 #include "delivery/tlsrpt.h"
@@ -17,6 +18,7 @@ struct outbound {
     struct dial_trust *trust; /* of the rules that were made last, and the text that it is from */
     struct buffer authorities;
     struct delivery_remote remote;
+    struct delivery_here here;
     struct directory *directory;
     struct queue_reporter reporter;
     struct queue *queue;
@@ -387,10 +389,21 @@ static void tend(void *arg)
 /* ---- life ---- */
 
 TASK_FN
+static void carry(void *arg, struct queue_batch *batch)
+{
+    struct outbound *o = arg;
+    if (delivery_here_route(queue_batch_route(batch)))
+        delivery_here_carry(&o->here, batch);
+    else
+        delivery_remote_carry(&o->remote, batch);
+}
+
+TASK_FN
 bool outbound_open(struct outbound *o, struct store *store, struct directory *directory,
     int tmp_dir, const char *hostname, char why[256])
 {
     o->directory = directory;
+    o->here = (struct delivery_here){.store = store, .directory = directory};
     o->remote.store = store;
     o->remote.dns = o->dns;
     o->reporter = (struct queue_reporter){.hostname = slice_str(hostname),
@@ -408,10 +421,8 @@ bool outbound_open(struct outbound *o, struct store *store, struct directory *di
         snprintf(why, 256, "out of memory");
         return false;
     }
-    const struct queue_options q = {.store = store,
-        .carry = delivery_remote_carry,
-        .arg = &o->remote,
-        .reporter = &o->reporter};
+    const struct queue_options q = {
+        .store = store, .carry = carry, .arg = o, .reporter = &o->reporter};
     o->asking = dns_start(o->dns);
     if (!o->asking) {
         snprintf(why, 256, "the resolver cannot be watched");
