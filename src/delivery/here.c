@@ -9,7 +9,7 @@
 #define ITEM_MAX ((size_t)2 * 1024 * 1024)
 
 /* What a resolution fills. */
-struct answer {
+struct found {
     struct directory_recipient recipients[DIRECTORY_RECIPIENTS_MAX];
     char remote[DIRECTORY_REMOTE_BYTES];
 };
@@ -18,7 +18,7 @@ struct answer {
 struct here {
     struct delivery_here *of;
     const struct queue_item *item;
-    struct answer *answer;
+    struct found *found;
     struct directory_resolution resolved; /* of the entry under way */
     uint64_t *done;                       /* accounts that have it already */
     size_t done_n, done_room;
@@ -46,12 +46,12 @@ static enum directory_resolved resolve(struct here *h, struct slice address, dea
     struct buffer local;
     struct directory_resolution *r = &h->resolved;
     enum directory_resolved answer = DIRECTORY_RESOLVE_UNKNOWN;
-    if (!h->answer && !(h->answer = calloc(1, sizeof *h->answer)))
+    if (!h->found && !(h->found = calloc(1, sizeof *h->found)))
         return DIRECTORY_RESOLVE_BUSY;
-    *r = (struct directory_resolution){.recipients = h->answer->recipients,
+    *r = (struct directory_resolution){.recipients = h->found->recipients,
         .room = DIRECTORY_RECIPIENTS_MAX,
-        .remote = h->answer->remote,
-        .remote_room = sizeof h->answer->remote};
+        .remote = h->found->remote,
+        .remote_room = sizeof h->found->remote};
     buffer_init(&local, QUEUE_ADDRESS_MAX);
     if (slice_find(address, '@') == SLICE_NONE) /* <postmaster> */
         answer = directory_resolve(h->of->directory, address, S(""), r, until);
@@ -265,6 +265,6 @@ void delivery_here_carry(void *arg, struct queue_batch *batch)
         arena_reset(&arena);
     }
     arena_reset(&arena);
-    free(h.answer);
+    free(h.found);
     free(h.done);
 }

@@ -113,17 +113,18 @@ static struct slice original(struct intake_forward *f)
 
 static bool add_target(struct intake_session *t, struct intake_forward *f, struct slice target)
 {
-    struct smtp_path path = {0};
+    struct smtp_rcpt rcpt = {0};
+    struct smtp_path *path = &rcpt.recipient;
     size_t at = slice_rfind(target, '@');
     struct slice domain = slice_from(target, at + 1);
-    if (at > sizeof path.local || domain.n > SMTP_DOMAIN_MAX)
+    if (at > sizeof path->local || domain.n > SMTP_DOMAIN_MAX)
         return false;
-    memcpy(path.local, target.p, at);
-    memcpy(path.domain, domain.p, domain.n);
-    path.local_n = (uint16_t)at;
-    path.domain_n = (uint16_t)domain.n;
-    path.utf8 = !in_ascii(target);
-    return intake_outgoing_add(&f->out, t->options->rules, &path) == INTAKE_OUTGOING_OK;
+    memcpy(path->local, target.p, at);
+    memcpy(path->domain, domain.p, domain.n);
+    path->local_n = (uint16_t)at;
+    path->domain_n = (uint16_t)domain.n;
+    path->utf8 = !in_ascii(target);
+    return intake_outgoing_add(&f->out, t->options->rules, &rcpt) == INTAKE_OUTGOING_OK;
 }
 
 static bool fill(

@@ -12,6 +12,7 @@ bool intake_connect(struct smtp_session *s, struct smtp_reply *reply)
     }
     t->options = smtp_arg(s);
     t->smtp = s;
+    intake_outgoing_init(&t->outgoing);
     smtp_set_state(s, t);
     intake_journal_connected(t);
     return true;
@@ -34,6 +35,7 @@ bool intake_mail(struct smtp_session *s, const struct smtp_mail *mail, struct sm
         n += p->domain_n;
     }
     t->sender[n] = '\0';
+    intake_wishes_set(&t->wishes, mail, clock_wall() / 1000000);
     return true;
 }
 
@@ -52,6 +54,7 @@ void intake_reset(struct smtp_session *s)
 {
     struct intake_session *t = intake_of(s);
     intake_recipients_reset(t);
+    intake_outgoing_reset(&t->outgoing);
     spool_destroy(t->spool);
     t->spool = NULL;
 }
@@ -62,6 +65,7 @@ void intake_closed(struct smtp_session *s, enum conn_end why)
     if (!t)
         return;
     intake_journal_closed(t, why);
+    intake_outgoing_reset(&t->outgoing);
     free(t);
 }
 
@@ -98,6 +102,7 @@ void intake_mx(const struct intake_options *options, struct smtp_service *servic
         .starttls = options->starttls,
         .newline = options->newline,
         .message_size = options->message_size,
+        .offered = options->queue ? SMTP_PARAM_DSN : 0,
     };
 }
 

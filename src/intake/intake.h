@@ -8,7 +8,8 @@
  * Submission (RFC 6409): behind TLS and AUTH only; the envelope sender, unless it is <>, and every
  * address of From and Sender belong to the account (directory_belongs); Bcc goes, Date and
  * Message-ID come where they are missing; recipients elsewhere go into the queue, in the same
- * intent as the local copies. */
+ * intent as the local copies. So does everybody when the message is to be held (RFC 4865), and so
+ * does, on all services, each delivery that is to be reported (RFC 3461 §5.2.3). */
 #pragma once
 #include "auth/auth.h"
 #include "directory/directory.h"

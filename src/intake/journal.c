@@ -112,7 +112,7 @@ static void trace_accepted(
 {
     const struct tls_facts *tls = conn_tls(smtp_conn(t->smtp));
     char made[INTAKE_ADDRESS + 1], secured[sizeof tls->version + sizeof tls->cipher + 1] = "";
-    uint32_t recipients = t->rcpt_n + (t->submitter ? t->submitter->outgoing.n : 0);
+    uint32_t recipients = t->rcpt_n + intake_elsewhere(t);
     if (!trace_on())
         return;
     if (tls->on)
@@ -239,7 +239,8 @@ void intake_journal_message(struct intake_session *t, uint64_t size, const struc
         log_text("helo", smtp_helo(t->smtp)), account_field(t), uid_field(t),
         log_text("from", t->sender), log_text("to", t->recipient),
         log_int("recipients", t->rcpt_n + intake_elsewhere(t)), log_int("accounts", t->account_n),
-        log_int("size", (int64_t)size), log_int("code", reply->code),
-        log_text("status", reply->enhanced),
+        log_int("size", (int64_t)size),
+        t->wishes.priority ? log_int("priority", t->wishes.priority) : (struct log_field){0},
+        log_int("code", reply->code), log_text("status", reply->enhanced),
         log_text("reason", reply->code ? reply->text : "the store does not know"));
 }

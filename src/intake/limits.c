@@ -2,6 +2,7 @@
  * in the intent that stores the message: sessions side by side cannot pass a limit together. */
 #include "base/log.h"
 #include "base/metrics.h"
+#include "delivery/here.h"
 #include "intake/submission_private.h"
 #include "mailbox/mailbox.h"
 #include "message/date.h"
@@ -72,7 +73,7 @@ static void refuse(const struct intake_session *t, struct smtp_reply *reply)
 
 bool intake_limits_recipient(struct intake_session *t, struct smtp_reply *reply)
 {
-    uint64_t so_far = (uint64_t)t->rcpt_n + t->submitter->outgoing.n;
+    uint64_t so_far = (uint64_t)t->rcpt_n + intake_elsewhere(t);
     if (!counted(t) || !sent_over(&t->options->limits, &t->submitter->sent, so_far + 1))
         return true;
     refuse(t, reply);
@@ -83,14 +84,18 @@ bool intake_limits_recipient(struct intake_session *t, struct smtp_reply *reply)
 TASK_FN
 bool intake_limits_prepare(struct intake_session *t, struct sent_add *add)
 {
-    struct intake_outgoing *o = &t->submitter->outgoing;
+    struct intake_outgoing *o = &t->outgoing;
     const struct sent_limits *l = &t->options->limits;
     if (!counted(t))
         return false;
-    *add = (struct sent_add){.n = t->rcpt_n + o->n, .now = clock_wall() / 1000000, .limits = *l};
-    add->hold = o->n && l->hold && look(t) && t->submitter->sent.burst + add->n > l->hold;
+    uint32_t away = 0;
     for (uint32_t i = 0; i < o->n; i++)
-        o->list[i].held = add->hold;
+        away += !delivery_here_route(o->list[i].route);
+    *add = (struct sent_add){
+        .n = t->rcpt_n + intake_elsewhere(t), .now = clock_wall() / 1000000, .limits = *l};
+    add->hold = away && l->hold && look(t) && t->submitter->sent.burst + add->n > l->hold;
+    for (uint32_t i = 0; i < o->n; i++)
+        o->list[i].held = add->hold && !delivery_here_route(o->list[i].route);
     return true;
 }
 

@@ -1,8 +1,9 @@
-/* Recipients elsewhere of a message under way: what will go into the queue. */
+/* Recipients of a message under way that go into the queue: those elsewhere, and those of ours that
+ * get it later or whose delivery is to be reported. */
 #pragma once
 #include "base/arena.h"
 #include "queue/queue.h"
-#include "smtp/path.h"
+#include "smtp/command.h"
 
 struct delivery_rules;
 
@@ -12,6 +13,7 @@ struct intake_outgoing {
     struct arena arena;
     struct queue_recipient *list; /* distinct */
     uint32_t n, room;
+    uint32_t to_reach;   /* of them: all but those that are only reported on */
     bool utf8;           /* an address needs SMTPUTF8 */
     struct slice sender; /* quoted where needed; empty: <> */
     bool sender_utf8;
@@ -29,5 +31,16 @@ enum intake_outgoing_result {
     INTAKE_OUTGOING_FULL, /* no memory */
 };
 bool intake_outgoing_sender(struct intake_outgoing *o, const struct smtp_path *sender);
-enum intake_outgoing_result intake_outgoing_add(struct intake_outgoing *o,
-    const struct delivery_rules *rules, const struct smtp_path *recipient);
+/* The same from "local@domain", unquoted. */
+bool intake_outgoing_sender_text(struct intake_outgoing *o, struct slice sender);
+/* With NOTIFY and ORCPT as given. */
+enum intake_outgoing_result intake_outgoing_add(
+    struct intake_outgoing *o, const struct delivery_rules *rules, const struct smtp_rcpt *rcpt);
+/* One of ours, by a route of delivery/here.h. DELIVERY_HERE: as add. Others, which only report:
+ * *index says where it is in the list when it is new there, and is not touched else. */
+enum intake_outgoing_result intake_outgoing_add_here(
+    struct intake_outgoing *o, struct slice route, const struct smtp_rcpt *rcpt, uint32_t *index);
+/* It shall not be reported after all: leaves a hole in the list. */
+void intake_outgoing_drop(struct intake_outgoing *o, uint32_t index);
+/* Before the list is used: closes the holes. */
+void intake_outgoing_close(struct intake_outgoing *o);

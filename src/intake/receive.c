@@ -75,15 +75,14 @@ static void render(struct intake_session *t, struct slice head, struct buffer *r
         t->options->render(head, spool_head(t->spool), row);
 }
 
-/* The user's own recipients elsewhere, and then those of aliases. */
+/* What was asked for by the envelope itself, and then what aliases send on. */
 static struct queue_new *outgoing(struct intake_session *t, int64_t now, struct queue_new *list)
 {
     struct queue_new *first = NULL;
     if (t->forward_n)
         first = intake_forward_queue(t, now, list + 1);
-    if (!t->submitter || !intake_outgoing_queue(t, &t->submitter->outgoing, now, list))
+    if (!intake_posting_message(t, now, list))
         return first;
-    list->message.account = t->submitter->account;
     list->next = first;
     return list;
 }

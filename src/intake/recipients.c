@@ -184,6 +184,41 @@ static void note_address(struct intake_session *t, const struct smtp_path *path)
     }
 }
 
+TASK_FN
+static bool take(struct intake_session *t, const struct smtp_rcpt *rcpt,
+    const struct directory_resolution *r, struct smtp_reply *reply)
+{
+    uint32_t report;
+    if (!intake_posting_report(t, rcpt, r, &report, reply))
+        return false;
+    if (add(t, &rcpt->recipient, r, reply)) {
+        t->rcpts[t->rcpt_n - 1].report = report;
+        return true;
+    }
+    intake_posting_no_report(t, report);
+    return false;
+}
+
+/* Later: what is ours is looked up again when it is due, what leads elsewhere waits as it is. */
+TASK_FN
+static bool hold(struct intake_session *t, const struct smtp_rcpt *rcpt,
+    const struct directory_resolution *r, struct smtp_reply *reply)
+{
+    uint32_t before = t->forward_n, forward;
+    struct directory_resolution elsewhere = *r;
+    elsewhere.n = 0;
+    if (r->remote_n && (!intake_forward_add(t, &rcpt->recipient, r, &forward, reply) ||
+                           !add_members(t, &elsewhere, forward + 1, reply))) {
+        intake_forward_drop(t, before);
+        return false;
+    }
+    if (!r->n || intake_posting_held(t, rcpt, reply))
+        return true;
+    intake_forward_drop(t, before);
+    t->rcpt_n -= r->remote_n > 0;
+    return false;
+}
+
 bool intake_recipients_add(
     struct intake_session *t, const struct smtp_rcpt *rcpt, struct smtp_reply *reply)
 {
@@ -203,8 +238,9 @@ bool intake_recipients_add(
         intake_verdict_resolved(resolved, smtp_path_domain(path), lmtp, reply);
     bool ok = resolved == DIRECTORY_RESOLVE_OK && someone_enabled(&r, reply) &&
               within_limits(t, &r, reply);
-    ok = ok && add(t, path, &r, reply);
-    if (ok)
+    if (ok && t->wishes.hold_until)
+        ok = hold(t, rcpt, &r, reply);
+    else if (ok && (ok = take(t, rcpt, &r, reply)))
         note_address(t, path);
     free(large);
     return ok;

@@ -1,6 +1,8 @@
 /* What intake knows of a connection and of the transaction under way. */
 #pragma once
 #include "intake/intake.h"
+#include "intake/outgoing.h"
+#include "intake/wishes.h"
 #include "mailbox/quota.h"
 #include "message/scan.h"
 #include "store/spool.h"
@@ -24,11 +26,11 @@ struct intake_account {
 struct intake_rcpt {
     uint32_t first, n;
     uint32_t forward; /* 1 + index of forwards; 0: it names nobody elsewhere */
+    uint32_t report;  /* that it was delivered, in outgoing: 1 + its index; 0: none */
 };
 
 struct intake_submitter;
 struct intake_forward;
-struct intake_outgoing;
 
 struct intake_session {
     const struct intake_options *options;
@@ -52,6 +54,8 @@ struct intake_session {
     int64_t ended;      /* wall us: its last byte was here */
     store_blob_id blob; /* of the message when it is stored */
     struct scan scan;
+    struct intake_wishes wishes;
+    struct intake_outgoing outgoing;
 };
 
 static inline struct intake_session *intake_of(const struct smtp_session *s)
@@ -79,12 +83,26 @@ bool intake_recipients_fit(struct intake_session *t, uint64_t size, struct smtp_
 void intake_recipients_reset(struct intake_session *t);
 
 /* outgoing.c */
-struct queue_new;
-/* Recipients of a user's own, elsewhere: how many? */
+/* Recipients that the queue is to reach, those of aliases apart: how many? */
 uint32_t intake_elsewhere(const struct intake_session *t);
 /* What is to be queued of the message under way, its blob apart; false: nothing. */
 bool intake_outgoing_queue(const struct intake_session *t, const struct intake_outgoing *o,
     int64_t now, struct queue_new *out);
+
+/* posting.c */
+/* A recipient of ours of a message that is to be held. */
+bool intake_posting_held(
+    struct intake_session *t, const struct smtp_rcpt *rcpt, struct smtp_reply *reply);
+/* NOTIFY=SUCCESS for one that stands for these. *report: for intake_rcpt. */
+bool intake_posting_report(struct intake_session *t, const struct smtp_rcpt *rcpt,
+    const struct directory_resolution *r, uint32_t *report, struct smtp_reply *reply);
+void intake_posting_no_report(struct intake_session *t, uint32_t report);
+/* False: *reply says why not. */
+bool intake_posting_answer(
+    enum intake_outgoing_result result, struct slice domain, struct smtp_reply *reply);
+/* What is to be queued of the message, its blob apart; false: nothing. Who is delivered to is
+ * decided. */
+bool intake_posting_message(struct intake_session *t, int64_t now, struct queue_new *out);
 
 /* trace.c */
 struct buffer;

@@ -15,7 +15,6 @@ static bool on_connect(struct smtp_session *s, struct smtp_reply *reply)
         return false;
     }
     intake_rewrite_init(&u->rewrite);
-    intake_outgoing_init(&u->outgoing);
     intake_of(s)->submitter = u;
     return true;
 }
@@ -30,9 +29,9 @@ static bool on_mail(struct smtp_session *s, const struct smtp_mail *mail, struct
     struct intake_session *t = intake_of(s);
     struct smtp_mail own;
     mail = intake_sendmail_mail(t, mail, &own);
-    intake_outgoing_reset(&t->submitter->outgoing);
+    intake_outgoing_reset(&t->outgoing);
     intake_trace_id(t->id);
-    if (!intake_outgoing_sender(&t->submitter->outgoing, &mail->sender))
+    if (!intake_outgoing_sender(&t->outgoing, &mail->sender))
         smtp_reply_set(reply, 451, "4.3.0", "Out of memory, try again later");
     else if (intake_author_envelope(t, &mail->sender, reply) && intake_limits_begin(t, reply))
         return intake_mail(s, mail, reply);
@@ -87,7 +86,6 @@ static void on_end(struct smtp_session *s, const struct smtp_body *body, struct 
 static void on_reset(struct smtp_session *s)
 {
     intake_rewrite_finish(&intake_of(s)->submitter->rewrite);
-    intake_outgoing_reset(&intake_of(s)->submitter->outgoing);
     intake_reset(s);
 }
 
@@ -100,7 +98,6 @@ static void on_closed(struct smtp_session *s, enum conn_end why)
         return;
     intake_login_end(u);
     intake_rewrite_finish(&u->rewrite);
-    intake_outgoing_reset(&u->outgoing);
     free(u);
 }
 
@@ -125,6 +122,10 @@ void intake_submission(const struct intake_options *options, struct smtp_service
     service->submission = true;
     service->auth_required = true;
     service->newline = options->submission_newline;
+    if (options->queue)
+        service->offered |= SMTP_PARAM_HOLD | SMTP_PARAM_BY | SMTP_PARAM_PRIORITY;
+    service->hold_max = INTAKE_HOLD_MAX;
+    service->by_min = INTAKE_BY_MIN;
 }
 
 static const struct smtp_hooks hooks_local = {
@@ -159,30 +160,16 @@ bool intake_submission_elsewhere(
             SLICE_ARG(domain));
         return false;
     }
-    switch (intake_outgoing_add(&t->submitter->outgoing, t->options->rules, &rcpt->recipient)) {
-    case INTAKE_OUTGOING_OK:
-        return true;
-    case INTAKE_OUTGOING_BAD:
-        smtp_reply_set(reply, 550, "5.1.2", SLICE_FMT " is no domain that mail could go to",
-            SLICE_ARG(domain));
-        return false;
-    case INTAKE_OUTGOING_MANY:
-        smtp_reply_set(
-            reply, 452, "4.5.3", "Too many recipients; send the rest in another transaction");
-        return false;
-    case INTAKE_OUTGOING_FULL:
-        break;
-    }
-    smtp_reply_set(reply, 451, "4.3.0", "Out of memory, try again later");
-    return false;
+    return intake_posting_answer(
+        intake_outgoing_add(&t->outgoing, t->options->rules, rcpt), domain, reply);
 }
 
 void intake_submission_single(struct intake_session *t)
 {
-    const struct intake_outgoing *o = &t->submitter->outgoing;
-    if (!o->n)
+    const struct intake_outgoing *o = &t->outgoing;
+    if (!o->to_reach)
         return;
-    t->single = o->n == 1 && !t->rcpt_n;
+    t->single = o->to_reach == 1 && !t->rcpt_n;
     slice_to_cstr(o->list[0].address, t->recipient, sizeof t->recipient);
 }
 

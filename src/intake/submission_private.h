@@ -2,7 +2,6 @@
 #pragma once
 #include "auth/auth.h"
 #include "auth/place.h"
-#include "intake/outgoing.h"
 #include "intake/rewrite.h"
 #include "intake/session_private.h"
 #include "mailbox/sent.h"
@@ -26,9 +25,8 @@ struct intake_submitter {
     struct sasl *sasl;             /* an exchange of AUTH is going on */
     char mechanisms[128];          /* as offered last */
     struct intake_rewrite rewrite; /* the message under way */
-    struct intake_outgoing outgoing;
-    struct sent_counts sent; /* when MAIL came */
-    bool over_limit;         /* the message was not stored */
+    struct sent_counts sent;       /* when MAIL came */
+    bool over_limit;               /* the message was not stored */
 };
 
 /* login.c */

@@ -39,6 +39,7 @@ bool intake_trace_head(const struct intake_session *t, int64_t now, struct buffe
         .tls = slice_str(secured),
         .id = slice_str(t->id),
         .recipient = t->single ? slice_str(t->recipient) : (struct slice){0},
+        .priority = t->wishes.priority,
         .seconds = now / 1000000,
     };
     buffer_init(head, HEAD_MAX);

@@ -18,8 +18,8 @@ static struct smtp_path path_of(const char *text, enum smtp_path_kind kind)
 
 static enum intake_outgoing_result add(struct intake_outgoing *o, const char *text)
 {
-    struct smtp_path path = path_of(text, SMTP_FORWARD);
-    return intake_outgoing_add(o, &rules, &path);
+    const struct smtp_rcpt rcpt = {.recipient = path_of(text, SMTP_FORWARD)};
+    return intake_outgoing_add(o, &rules, &rcpt);
 }
 
 static void is(const struct intake_outgoing *o, uint32_t i, const char *address, const char *route)
@@ -123,6 +123,75 @@ static void test_sender(void **state)
     intake_outgoing_reset(&o);
 }
 
+static void test_sender_text(void **state)
+{
+    struct intake_outgoing o;
+    intake_outgoing_init(&o);
+    assert_true(intake_outgoing_sender_text(&o, S("a b@our.test")));
+    assert_true(slice_eq(o.sender, S("\"a b\"@our.test")) && !o.sender_utf8);
+    assert_true(intake_outgoing_sender_text(&o, S("a@b@our.test")));
+    assert_true(slice_eq(o.sender, S("\"a@b\"@our.test")));
+    assert_true(intake_outgoing_sender_text(&o, S("j\u00f6@our.test")));
+    assert_true(slice_eq(o.sender, S("j\u00f6@our.test")) && o.sender_utf8);
+    assert_true(intake_outgoing_sender_text(&o, S("")));
+    assert_int_equal(o.sender.n, 0);
+    intake_outgoing_reset(&o);
+}
+
+static struct slice orcpt(struct intake_outgoing *o, const char *type, const char *text)
+{
+    const struct smtp_rcpt rcpt = {.recipient = path_of("<x@away.test>", SMTP_FORWARD),
+        .notify = SMTP_NOTIFY_DELAY,
+        .orcpt_type = slice_str(type),
+        .orcpt = slice_str(text)};
+    intake_outgoing_reset(o);
+    assert_int_equal(intake_outgoing_add(o, &rules, &rcpt), INTAKE_OUTGOING_OK);
+    assert_int_equal(o->list[0].notify, QUEUE_NOTIFY_DELAY);
+    return o->list[0].orcpt;
+}
+
+static void test_wishes(void **state)
+{
+    struct intake_outgoing o;
+    char text[600] = "";
+    intake_outgoing_init(&o);
+    assert_true(slice_eq(orcpt(&o, "rfc822", "a+2Bb@c"), S("rfc822;a+2Bb@c")));
+    assert_true(
+        slice_eq(orcpt(&o, "utf-8", "j\u00f6\U0001f600@c"), S("utf-8;j\\x{F6}\\x{1F600}@c")));
+    assert_int_equal(orcpt(&o, "rfc822", "").n, 0);
+    memset(text, 'y', QUEUE_ORCPT_MAX - 2);
+    assert_int_equal(orcpt(&o, "x", text).n, QUEUE_ORCPT_MAX);
+    text[QUEUE_ORCPT_MAX - 2] = 'y';
+    assert_int_equal(orcpt(&o, "x", text).n, 0); /* left out, not cut */
+    intake_outgoing_reset(&o);
+}
+
+/* Of ours: those that wait, and those that are only told of. */
+static void test_here(void **state)
+{
+    struct intake_outgoing o;
+    uint32_t index = 7;
+    const struct smtp_rcpt rcpt = {
+        .recipient = path_of("<x@our.test>", SMTP_FORWARD), .notify = 15};
+    const struct smtp_rcpt other = {.recipient = path_of("<y@our.test>", SMTP_FORWARD)};
+    intake_outgoing_init(&o);
+    assert_int_equal(intake_outgoing_add_here(&o, S("!told"), &rcpt, &index), INTAKE_OUTGOING_OK);
+    assert_int_equal(index, 0);
+    assert_int_equal(o.list[0].notify, QUEUE_NOTIFY_SUCCESS);
+    assert_int_equal(o.to_reach, 0);
+    index = 7;
+    assert_int_equal(intake_outgoing_add_here(&o, S("!told"), &rcpt, &index), INTAKE_OUTGOING_OK);
+    assert_int_equal(index, 7);
+    assert_int_equal(intake_outgoing_add_here(&o, S("!here"), &other, NULL), INTAKE_OUTGOING_OK);
+    assert_int_equal(o.to_reach, 1);
+    intake_outgoing_drop(&o, 0);
+    assert_int_equal(o.n, 2);
+    intake_outgoing_close(&o);
+    assert_int_equal(o.n, 1);
+    is(&o, 0, "y@our.test", "!here");
+    intake_outgoing_reset(&o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +200,9 @@ int main(void)
         cmocka_unit_test(test_unicode),
         cmocka_unit_test(test_limit),
         cmocka_unit_test(test_sender),
+        cmocka_unit_test(test_sender_text),
+        cmocka_unit_test(test_wishes),
+        cmocka_unit_test(test_here),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
