@@ -110,10 +110,16 @@ static struct smtp_send_recipient *recipients(struct courier *c, const struct qu
     return list;
 }
 
+/* LMTP: nobody hands it on any further. */
+static bool at_end(const struct courier *c)
+{
+    return c->hop && c->hop->lmtp;
+}
+
 /* The server does not keep the time, and nothing of the sender's is lost when it is late. */
 static bool by_is_lost(const struct courier *c, const struct queue_message *m)
 {
-    return m->deliver_by && !(m->flags & QUEUE_DELIVERBY_RETURN) &&
+    return m->deliver_by && !(m->flags & QUEUE_DELIVERBY_RETURN) && !at_end(c) &&
            !smtp_client_offer(c->client)->deliver_by;
 }
 
@@ -140,14 +146,13 @@ static void describe(
         .size = size,
         .eight_bit = flags & (QUEUE_8BIT | QUEUE_UTF8),
         .utf8 = flags & QUEUE_UTF8,
-        .require_tls = flags & QUEUE_REQUIRETLS && !(c->hop && c->hop->lmtp),
+        .require_tls = flags & QUEUE_REQUIRETLS && !at_end(c),
         .envid = item->message.envid,
         .ret = flags & QUEUE_RET_FULL      ? S("FULL")
                : flags & QUEUE_RET_HEADERS ? S("HDRS")
                                            : S(""),
-        .require_tls = flags & QUEUE_REQUIRETLS,
         .priority = item->message.priority,
-        .deliver_by = item->message.deliver_by,
+        .deliver_by = at_end(c) ? 0 : item->message.deliver_by,
         .by_return = flags & QUEUE_DELIVERBY_RETURN,
         .by_trace = flags & QUEUE_DELIVERBY_TRACE,
         .read = next_piece,
@@ -180,7 +185,8 @@ static struct slice tls_text(struct courier *c)
 static bool tell(const struct courier *c, const struct queue_message *m)
 {
     bool in_time = clock_wall() / 1000000 <= m->deliver_by;
-    return m->deliver_by && (m->flags & QUEUE_DELIVERBY_TRACE || (by_is_lost(c, m) && in_time));
+    return m->deliver_by && !at_end(c) &&
+           (m->flags & QUEUE_DELIVERBY_TRACE || (by_is_lost(c, m) && in_time));
 }
 
 static bool judge(struct courier *c, const struct queue_item *item,
@@ -202,7 +208,7 @@ static bool judge(struct courier *c, const struct queue_item *item,
         remote_hop_judge(c, &settlements[i]);
         settlements[i].remote = slice_str(c->peer);
         settlements[i].tls = tls;
-        settlements[i].tell = relayed && !settlements[i].at_end;
+        settlements[i].tell = relayed;
     }
     return true;
 }
