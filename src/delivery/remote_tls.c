@@ -286,7 +286,9 @@ bool remote_tls_start(struct courier *c, enum guard guard)
     const struct smtp_outcome *o = smtp_client_outcome(c->client);
     if (a == ANSWER_CANCELLED)
         return false;
-    if (o->stage == SMTP_AT_TLS || o->stage == SMTP_AT_STARTTLS)
+    /* What the message alone demands is no failure of the domain. */
+    bool ours = c->need == NEED_VERIFIED && !c->dane && !has_policy(c);
+    if (!ours && (o->stage == SMTP_AT_TLS || o->stage == SMTP_AT_STARTTLS))
         remote_tls_count(c, policy_of(c), result_of(c, &facts), slice_str(o->reply.text));
     if (guard == GUARD_NONE) {
         remote_note_outcome(c);

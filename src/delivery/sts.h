@@ -16,6 +16,7 @@
 #define STS_MAX      UINT64_C(50000)     /* policies that are kept */
 #define STS_REFRESH  INT64_C(86400)      /* s, then a policy is fetched again; §3.3 */
 #define STS_HOLD     INT64_C(300)        /* s, after a fetch that failed; §3.3 */
+#define STS_AGAIN    INT64_C(3600)       /* s, after a refresh that failed */
 #define STS_FETCH    (60 * CLOCK_SEC)    /* §3.3 */
 
 enum sts_mode { STS_NONE, STS_TESTING, STS_ENFORCE };

@@ -145,11 +145,11 @@ static bool is_held(struct sts *s, struct slice domain, const char *id)
     return held;
 }
 
-static void hold(struct sts *s, struct slice domain, const char *id)
+static void hold(struct sts *s, struct slice domain, const char *id, int64_t seconds)
 {
     pthread_mutex_lock(&s->mutex);
     *held_at(s, domain) =
-        (struct held){hash_slice(domain), hash_slice(slice_str(id)), now_s() + STS_HOLD};
+        (struct held){hash_slice(domain), hash_slice(slice_str(id)), now_s() + seconds};
     pthread_mutex_unlock(&s->mutex);
 }
 
@@ -190,7 +190,7 @@ static bool fetch(struct sts *s, struct slice domain, const char *id, struct are
         found->have = found->policy.mx.p;
     } else if (!task_cancelled()) {
         metric_add(&unfetched, 1);
-        hold(s, domain, id);
+        hold(s, domain, id, STS_HOLD);
     }
     buffer_finish(&mx);
     return found->failure == STS_FINE;
@@ -244,6 +244,8 @@ static bool refresh(struct sts *s, struct slice domain)
         asked = true;
         bool done = fetch(s, domain, id, &arena, &found, deadline_in(STS_FETCH));
         land(s, &f);
+        if (!done)
+            hold(s, domain, id, STS_AGAIN);
         if (!done && !quiet && !task_cancelled())
             tell(domain, &found, true); /* RFC 8461 §3.3: administrators are told */
     }

@@ -363,7 +363,7 @@ static enum outcome file_report(struct store_txn *t, void *arg,
 /* ---- TLS of other domains ---- */
 
 #define TEND_EVERY    (600 * CLOCK_SEC)
-#define TEND_POLICIES 100 /* fetched again, at most, each time */
+#define TEND_POLICIES 20 /* fetched again, at most, each minute */
 #define FLUSH         (5 * CLOCK_SEC)
 
 static struct queue *queue_of(void *arg)
@@ -379,9 +379,9 @@ static void tend(void *arg)
         tlsrpt_flush(o->remote.tlsrpt, deadline_in(TLSRPT_FLUSH));
         if (clock_now() >= next) {
             next = deadline_in(TEND_EVERY);
-            sts_tend(o->remote.sts, TEND_POLICIES);
             tlsrpt_tend(o->remote.tlsrpt);
         }
+        sts_tend(o->remote.sts, TEND_POLICIES);
         task_sleep(deadline_in(TLSRPT_FLUSH));
     }
 }
