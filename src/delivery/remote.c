@@ -77,7 +77,7 @@ static bool go_on(struct courier *c, struct queue_item *item)
     while (may_take_more(c)) {
         if (take(c, item))
             return true;
-        if (!queue_await(c->batch, deadline_in(DELIVERY_IDLE)))
+        if (!c->client || !queue_await(c->batch, deadline_in(DELIVERY_IDLE)))
             return false;
     }
     return false;
