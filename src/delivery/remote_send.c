@@ -168,14 +168,15 @@ static void settle_all(const struct queue_item *item, const struct queue_settlem
         settlements[i] = *one;
 }
 
-/* "TLSv1.3 TLS_AES_256_GCM_SHA384, verified". */
+/* "TLSv1.3 TLS_AES_256_GCM_SHA384, verified": by the policy of the domain or of the message, not by
+ * the way (RFC 7672 §2.2.1). */
 static struct slice tls_text(struct courier *c)
 {
     struct tls_facts tls;
     char text[sizeof tls.version + sizeof tls.cipher + 16];
     channel_tls_facts(smtp_client_channel(c->client), &tls);
     int n = tls.on ? snprintf(text, sizeof text, "%s %s%s", tls.version, tls.cipher,
-                         tls.verified ? ", verified" : "")
+                         c->level == LEVEL_VERIFIED ? ", verified" : "")
                    : 0;
     return n > 0 ? arena_copy(&c->item, slice(text, (size_t)n)) : S("");
 }
