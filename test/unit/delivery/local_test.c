@@ -17,15 +17,22 @@ static struct spool *body_of(struct slice text)
     return body;
 }
 
-static enum outcome deliver(size_t n, struct delivery_message *m)
+static enum outcome deliver_counted(
+    size_t n, struct delivery_message *m, uint64_t sender, struct sent_add *sent)
 {
-    *m = (struct delivery_message){.head = S(HEAD), .body = body_of(S(BODY)), .now = 5000000};
+    *m = (struct delivery_message){
+        .head = S(HEAD), .body = body_of(S(BODY)), .now = 5000000, .sender = sender, .sent = sent};
     for (size_t i = 0; i < n; i++)
         recipients[i] =
             (struct delivery_recipient){.account = FIRST + i, .outcome = OUTCOME_UNKNOWN};
     enum outcome o = delivery_local(fixture_store, m, recipients, n, SOON);
     spool_destroy(m->body);
     return o;
+}
+
+static enum outcome deliver(size_t n, struct delivery_message *m)
+{
+    return deliver_counted(n, m, 0, NULL);
 }
 
 struct found {
@@ -163,6 +170,54 @@ static void removed(void *arg)
     fixture_close();
 }
 
+static void counts_fn(struct store_view *v, void *arg)
+{
+    const struct sent_limits none = {0};
+    sent_read(v, 5, &none, arg);
+}
+
+static uint64_t counted(uint64_t account)
+{
+    struct sent_counts c;
+    CHECK(store_read(fixture_store, mailbox_partition(account), counts_fn, &c, NULL, SOON) ==
+          OUTCOME_DONE);
+    return c.hour;
+}
+
+/* Who writes is among the recipients, or is not; over the limit nobody gets it; the count alone is
+ * no delivery. */
+static void senders(void *arg)
+{
+    struct delivery_message m;
+    struct sent_add sent = {.now = 5, .limits = {.hour = 20}};
+    fixture_open();
+    for (size_t n = 1; n <= 5; n++) {
+        sent.n = (uint32_t)n;
+        uint64_t writer = n % 2 ? FIRST : FIRST + 50;
+        CHECK(deliver_counted(n, &m, writer, &sent) == OUTCOME_DONE && !sent.over);
+        for (size_t i = 0; i < n; i++)
+            CHECK(recipients[i].outcome == OUTCOME_DONE && recipients[i].uid);
+    }
+    CHECK(counted(FIRST) == 9 && counted(FIRST + 50) == 6);
+    for (size_t n = 1; n <= 5; n += 4) {
+        size_t before = look(FIRST).messages;
+        sent.n = 12;
+        CHECK(deliver_counted(n, &m, FIRST, &sent) == OUTCOME_FAILED && sent.over);
+        sent.n = 15;
+        CHECK(deliver_counted(n, &m, FIRST + 50, &sent) == OUTCOME_FAILED && sent.over);
+        CHECK(look(FIRST).messages == before && recipients[0].outcome == OUTCOME_FAILED);
+    }
+    CHECK(counted(FIRST) == 9 && counted(FIRST + 50) == 6);
+    remove_account(FIRST);
+    sent.n = 1;
+    CHECK(deliver_counted(1, &m, FIRST + 50, &sent) == OUTCOME_REFUSED);
+    CHECK(deliver_counted(1, &m, FIRST, &sent) == OUTCOME_REFUSED);
+    CHECK(deliver_counted(2, &m, FIRST, &sent) == OUTCOME_DONE);
+    CHECK(recipients[0].outcome == OUTCOME_REFUSED && recipients[1].outcome == OUTCOME_DONE);
+    check_clean(51);
+    fixture_close();
+}
+
 /* Commits whose end nobody learns: a message is then in all mailboxes or in none. */
 static void unknown(void *arg)
 {
@@ -204,6 +259,11 @@ static void test_removed(void **state)
     fixture_run(removed);
 }
 
+static void test_senders(void **state)
+{
+    fixture_run(senders);
+}
+
 static void test_unknown(void **state)
 {
     fixture_run(unknown);
@@ -215,6 +275,7 @@ int main(void)
         cmocka_unit_test(to_so_many),
         cmocka_unit_test(test_none_and_too_many),
         cmocka_unit_test(test_removed),
+        cmocka_unit_test(test_senders),
         cmocka_unit_test(test_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

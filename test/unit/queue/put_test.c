@@ -52,7 +52,7 @@ static void enters(void *arg)
     CHECK(l.entry.next == 1000 && l.entry.notice == 1000 + QUEUE_NOTICE_AFTER);
     CHECK(l.entry.state == QUEUE_WAITING && l.entry.attempts == 0);
     l = look(new.message.id, 1);
-    CHECK(l.entry.state == QUEUE_HELD && l.entry.orcpt.n == 0);
+    CHECK(l.entry.state == QUEUE_HELD && l.entry.orcpt.n == 0 && l.header.held == 1);
     CHECK(fixture_count(KEY_QUEUE_MESSAGE) == 3);
     CHECK(fixture_count(KEY_QUEUE_DUE) == 1 && fixture_count(KEY_QUEUE_DEADLINE) == 1);
     CHECK(fixture_refs() == 1);
