@@ -41,8 +41,16 @@ static void fail_all(struct courier *c, struct queue_item *item)
     } while (take(c, item));
 }
 
+static bool outdated(const struct courier *c)
+{
+    return c->rules != atomic_load(&c->remote->rules);
+}
+
+/* What went wrong by rules that hold no more says nothing: others try again at once. */
 static void give_up(struct courier *c, struct queue_item *item, enum reach reach)
 {
+    if (outdated(c))
+        return;
     if (reach == REACH_DOWN)
         queue_route_down(c->batch, &c->why);
     else if (reach == REACH_NEVER)
@@ -51,9 +59,11 @@ static void give_up(struct courier *c, struct queue_item *item, enum reach reach
 
 static bool may_take_more(struct courier *c)
 {
+    if (outdated(c))
+        return false;
     if (c->client)
         return smtp_client_alive(c->client) && c->messages < DELIVERY_MESSAGES_MAX &&
-               clock_now() < c->old && c->rules == atomic_load(&c->remote->rules);
+               clock_now() < c->old;
     if (++c->left_out < DELIVERY_MESSAGES_MAX)
         return true;
     if (c->why.verdict == QUEUE_DEFERRED)
