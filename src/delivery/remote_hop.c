@@ -50,17 +50,6 @@ enum reach remote_hop_nobody(struct courier *c)
 
 /* ---- the connection ---- */
 
-/* Are there TLSA records that a certificate can be held against (RFC 7672 §3.1.3)? */
-static bool dane(const struct courier *c)
-{
-    for (size_t i = 0; c->dane && i < c->tlsa_n; i++) {
-        const struct dial_tlsa *t = &c->tlsa[i];
-        if ((t->usage == 2 || t->usage == 3) && t->selector <= 1 && t->matching <= 2)
-            return true;
-    }
-    return false;
-}
-
 static bool give_up(struct courier *c)
 {
     remote_note_outcome(c);
@@ -87,19 +76,35 @@ static bool login(struct courier *c)
     return false;
 }
 
+/* Whom to expect. base: room for the name under which the TLSA records stand; what the
+ * administrator wrote will do as well (RFC 7672 §3.2.2). */
+static void expect(const struct courier *c, char base[DELIVERY_HOST_MAX], const char *also[1],
+    struct dial_tls *tls)
+{
+    const struct delivery_hop *h = c->hop;
+    *tls = (struct dial_tls){.trust = c->rules->trust, .server_name = h->host};
+    tls->verify = h->tls == DELIVERY_TLS_VERIFY ? DIAL_VERIFY_NAME : DIAL_VERIFY_NONE;
+    if (!c->dane_usable)
+        return;
+    tls->verify = DIAL_VERIFY_DANE;
+    tls->tlsa = c->tlsa;
+    tls->tlsa_n = c->tlsa_n;
+    if (!slice_to_cstr(c->tlsa_base, base, DELIVERY_HOST_MAX))
+        return;
+    tls->server_name = base;
+    also[0] = h->host;
+    tls->also = also;
+    tls->also_n = 1;
+}
+
 /* TLS that must be; then who we are. */
 bool remote_hop_try(struct courier *c)
 {
     const struct delivery_hop *h = c->hop;
-    struct dial_tls tls = {.trust = c->rules->trust, .server_name = h->host};
-    bool by_dane = dane(c);
-    tls.verify = by_dane                         ? DIAL_VERIFY_DANE
-                 : h->tls == DELIVERY_TLS_VERIFY ? DIAL_VERIFY_NAME
-                                                 : DIAL_VERIFY_NONE;
-    if (by_dane) {
-        tls.tlsa = c->tlsa;
-        tls.tlsa_n = c->tlsa_n;
-    }
+    char base[DELIVERY_HOST_MAX];
+    const char *also[1];
+    struct dial_tls tls;
+    expect(c, base, also, &tls);
     c->without_tls = false;
     if (!remote_dial(c, h->tls_at_once ? &tls : NULL))
         return false;
