@@ -128,7 +128,7 @@ class Sink:
         self.offers = offers
         self.tls = tls  # an ssl.SSLContext
         self.connections = 0
-        self.mails, self.commands = [], []
+        self.mails, self.commands, self.peers = [], [], []
         self.encrypted = []  # of each of mails: did it come through TLS?
         self.listener = socket.create_server((address, port), backlog=100,
                                              family=socket.AF_INET6 if ":" in address else socket.AF_INET)
@@ -137,8 +137,9 @@ class Sink:
     def accept(self):
         with contextlib.suppress(OSError):
             while True:
-                c, _ = self.listener.accept()
+                c, peer = self.listener.accept()
                 self.connections += 1
+                self.peers.append(peer[0])
                 threading.Thread(target=Dialogue(self, c).run, daemon=True).start()
 
     def reply(self, verb, line, otherwise):
@@ -234,6 +235,8 @@ class Dialogue:
 
     def other(self, verb, line):
         r = self.sink.reply(verb, line, "250 2.1.0 ok")
+        if verb == "MAIL":
+            self.envelope = []
         if verb in ("MAIL", "RCPT") and self.is_class("2", r):
             self.envelope.append(line)
         self.say(r)
