@@ -172,11 +172,11 @@ void chunk_zstd_destroy(struct chunk_zstd *z)
     free(z);
 }
 
+/* Two halves of the hash stand for all probes; scaled to the bits there are. */
 static size_t bit(uint64_t hash, unsigned probe, size_t filter_n)
 {
-    /* Two halves of the hash stand for all probes; an odd step meets every bit. */
-    uint64_t step = (hash >> 32) | 1;
-    return (size_t)(((uint32_t)hash + probe * step) % (filter_n * 8));
+    uint32_t at = (uint32_t)hash + probe * ((uint32_t)(hash >> 32) | 1);
+    return (size_t)((uint64_t)at * (filter_n * 8) >> 32);
 }
 
 static void add(char *filter, size_t n, uint64_t hash)
@@ -197,11 +197,21 @@ bool chunk_may_have(const struct chunk *c, uint64_t hash)
     return true;
 }
 
-/* First with filter NULL: counts what it would hold. */
-static size_t look(struct slice events, char *filter, size_t filter_n, struct chunk *c)
+/* How many fields a search finds events by, at most. */
+static size_t count_keys(struct slice events)
 {
     struct trace_event e;
     size_t keys = 0;
+    while (chunk_next(&events, &e))
+        for (size_t i = 0; i < e.n; i++)
+            keys += e.fields[i].tag < TRACE_PROTOCOL || e.fields[i].tag == TRACE_ALIAS ||
+                    e.fields[i].tag == TRACE_ACCOUNT || e.fields[i].tag == TRACE_BLOB;
+    return keys;
+}
+
+static void look(struct slice events, char *filter, size_t filter_n, struct chunk *c)
+{
+    struct trace_event e;
     c->count = 0;
     while (chunk_next(&events, &e)) {
         if (!c->count || e.time < c->first)
@@ -211,18 +221,16 @@ static size_t look(struct slice events, char *filter, size_t filter_n, struct ch
         c->count++;
         for (size_t i = 0; i < e.n; i++) {
             uint64_t hash = chunk_hash_field(&e, i);
-            keys += hash != 0;
-            if (hash && filter)
+            if (hash)
                 add(filter, filter_n, hash);
         }
     }
-    return keys;
 }
 
 size_t chunk_pack(struct chunk_zstd *z, struct slice events, char row[CHUNK_ROW_MAX])
 {
     struct chunk c;
-    size_t filter_n = look(events, NULL, 0, &c) * BITS_A_KEY / 8 + FILTER_LEAST;
+    size_t filter_n = count_keys(events) * BITS_A_KEY / 8 + FILTER_LEAST;
     if (filter_n > CHUNK_FILTER_MAX)
         filter_n = CHUNK_FILTER_MAX;
     memset(row, 0, CHUNK_HEAD + filter_n);

@@ -2,7 +2,7 @@
 #include "base/log.h"
 #include <stdlib.h>
 
-#define ROWS_A_READ   256
+#define ROWS_A_READ   100
 #define PROBES_A_READ 200000 /* filters asked: a few ms */
 #define ROWS_TAKEN    8
 /* A row may end so long after it began, and a clock may be set. */
