@@ -1,4 +1,5 @@
 #include "admin/story.h"
+#include "base/utf8.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -7,11 +8,12 @@
 
 void story_clean(char *text)
 {
-    for (unsigned char *c = (unsigned char *)text; *c; c++)
-        if (*c < 0x20 || *c == 0x7f)
-            *c = '?';
-        else if (*c == 0xc2 && c[1] >= 0x80 && c[1] < 0xa0)
-            c[0] = c[1] = '?';
+    struct slice rest = slice_str(text);
+    while (rest.n) {
+        char *at = text + (rest.p - text);
+        if (utf8_control(utf8_take(&rest)))
+            memset(at, '?', (size_t)(rest.p - at));
+    }
 }
 
 /* A text of the row; "" when there is none. */
@@ -78,6 +80,8 @@ static void put_words(struct buffer *out, const json_t *row)
         buffer_printf(out, "%s%s %s", remote, said ? " said:" : ":", reply);
     else
         buffer_printf(out, "%s", *reply ? reply : *remote ? remote : "no reason is known");
+    if (!said)
+        put_if(out, " (", text(row, "status"), ")");
 }
 
 static void put_reply(struct buffer *out, const json_t *row)
@@ -231,6 +235,12 @@ static void loop(struct buffer *out, const json_t *row)
         out, "NOT sent on by %s: it has been there before, this is a loop", text(row, "alias"));
 }
 
+static void host(struct buffer *out, const json_t *row)
+{
+    buffer_printf(out, "on the way to %s: ", text(row, "route"));
+    put_words(out, row);
+}
+
 static const struct {
     const char *event;
     void (*tell)(struct buffer *out, const json_t *row);
@@ -251,6 +261,7 @@ static const struct {
     {"removed", removed},
     {"fetched", fetched},
     {"loop", loop},
+    {"host", host},
 };
 
 /* ---- lines ---- */

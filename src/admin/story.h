@@ -14,5 +14,6 @@ struct story {
 
 /* The next lines, each with its line end. Cleans the texts of the row. */
 void story_tell(struct story *s, json_t *row, struct buffer *out);
-/* What a stranger chose shall not move the cursor of a terminal: C0, DEL and C1 become '?'. */
+/* What a stranger chose shall not move the cursor of a terminal: each byte of a control becomes
+ * '?' (utf8_control). */
 void story_clean(char *text);

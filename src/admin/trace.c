@@ -26,6 +26,7 @@ static const char *const kinds[TRACE_KINDS] = {
     [TRACE_REMOVED] = "removed",
     [TRACE_FETCHED] = "fetched",
     [TRACE_LOOP] = "loop",
+    [TRACE_HOST] = "host",
 };
 
 /* Keys of a row, in their order; a text, a number, or what add_special makes. */
@@ -128,12 +129,26 @@ static bool tell_line(struct telling *t, const struct trace_line *line)
     return command_emit(t->c, row);
 }
 
+/* The last host says what is then told of the whole route. */
+static bool told_next(const struct trace_answer *a, size_t i)
+{
+    struct trace_event host, route;
+    trace_line_event(&a->lines[i], &host);
+    if (host.kind != TRACE_HOST || i + 1 == a->n)
+        return false;
+    trace_line_event(&a->lines[i + 1], &route);
+    return route.kind == TRACE_ROUTE_DOWN &&
+           slice_eq(
+               trace_event_text(&host, TRACE_REMOTE), trace_event_text(&route, TRACE_REMOTE)) &&
+           slice_eq(trace_event_text(&host, TRACE_REPLY), trace_event_text(&route, TRACE_REPLY));
+}
+
 TASK_FN
 static void tell(struct command *c, const struct trace_answer *a)
 {
     struct telling t = {.c = c};
     for (size_t i = 0; i < a->n; i++) {
-        if (!tell_line(&t, &a->lines[i]))
+        if (!told_next(a, i) && !tell_line(&t, &a->lines[i]))
             return;
         if (i % ROWS_A_TURN == ROWS_A_TURN - 1)
             task_yield();

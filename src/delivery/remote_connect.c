@@ -1,6 +1,7 @@
 /* From hosts to a connection that speaks SMTP. */
 #include "base/log.h"
 #include "delivery/remote_private.h"
+#include "trace/trace.h"
 #include <stdio.h>
 
 #define QUIT (5 * CLOCK_SEC)
@@ -34,6 +35,9 @@ void remote_note(struct courier *c)
     c->any_refused |= c->why.verdict == QUEUE_FAILED;
     snprintf(c->why_remote, sizeof c->why_remote, "%s", c->peer);
     c->why.remote = slice_str(c->why_remote);
+    trace_note(TRACE_HOST, trace_slice(TRACE_ROUTE, queue_batch_route(c->batch)),
+        trace_slice(TRACE_REMOTE, c->why.remote), trace_text(TRACE_STATUS, c->why.status),
+        trace_slice(TRACE_REPLY, c->why.reply.n ? c->why.reply : c->why.why));
 }
 
 void remote_note_outcome(struct courier *c)

@@ -71,7 +71,9 @@ uint64_t chunk_hash_field(const struct trace_event *e, size_t i)
     case TRACE_MESSAGE_ID:
         return chunk_hash(CHUNK_BY_MESSAGE_ID, f->text);
     case TRACE_ROUTE:
-        return e->kind == TRACE_ROUTE_DOWN ? chunk_hash(CHUNK_BY_ROUTE, f->text) : 0;
+        return e->kind == TRACE_ROUTE_DOWN || e->kind == TRACE_HOST
+                   ? chunk_hash(CHUNK_BY_ROUTE, f->text)
+                   : 0;
     case TRACE_ACCOUNT:
         return e->kind == TRACE_FETCHED ? 0 : chunk_hash_number(CHUNK_BY_ACCOUNT, f->number);
     case TRACE_BLOB:

@@ -114,7 +114,8 @@ static bool note_more(void *arg, const struct trace_event *e, struct slice packe
 {
     if (e->kind == TRACE_FETCHED)
         return note_fetch(arg, e, packed);
-    return e->kind != TRACE_ROUTE_DOWN || note_down(arg, e, packed);
+    bool of_route = e->kind == TRACE_ROUTE_DOWN || e->kind == TRACE_HOST;
+    return !of_route || note_down(arg, e, packed);
 }
 
 static size_t more_keys(struct find *f)

@@ -6,8 +6,8 @@
  * trace: what finds no room is dropped and counted.
  *
  * Events of a message carry its id (intake: told in the 250, in Received and in the queue), reports
- * that of the message they are about. Two kinds have none: FETCHED has account and blob, ROUTE_DOWN
- * the route; trace_find brings them together. */
+ * that of the message they are about. Some kinds have none: FETCHED has account and blob, HOST and
+ * ROUTE_DOWN have the route; trace_find brings them together. */
 #pragma once
 #include "base/arena.h"
 #include "base/outcome.h"
@@ -36,6 +36,7 @@ enum trace_kind {
     TRACE_REMOVED,
     TRACE_FETCHED, /* the whole message, by POP3 or IMAP */
     TRACE_LOOP,    /* an alias did not send it on: it had been there before */
+    TRACE_HOST,    /* one address of a route could not be used: the next one is tried */
     TRACE_KINDS
 };
 
@@ -47,7 +48,7 @@ enum trace_tag {
     TRACE_TO,         /* * */
     TRACE_LOGIN,      /* * address of the account that submitted */
     TRACE_MESSAGE_ID, /* * without its angle brackets */
-    TRACE_ROUTE,      /* * of ROUTE_DOWN alone */
+    TRACE_ROUTE,      /* * of HOST and ROUTE_DOWN alone */
     TRACE_PROTOCOL,
     TRACE_PEER,
     TRACE_HELO,

@@ -56,10 +56,11 @@ static void words_of_servers(void **state)
         "  2026-11-22 09:31:02 not yet delivered to c@d.example: mx.d.example [192.0.2.1]: "
         "Connection refused; next try 2026-11-23 09:36\n");
     with(with(attempt, "remote", ""), "reply",
-        "\x1b[1mred\xc2\x9b"
+        "\x1b[1mre\xe2\x80\xae"
+        "d\xc2\x9b"
         "2J");
     assert_string_equal(tell(&s, attempt),
-        "  2026-11-22 09:31:02 not yet delivered to c@d.example: ?[1mred??2J; next try "
+        "  2026-11-22 09:31:02 not yet delivered to c@d.example: ?[1mre???d??2J; next try "
         "2026-11-23 09:36\n");
 }
 
@@ -78,7 +79,7 @@ static void every_event_has_words(void **state)
 {
     static const char *const all[] = {"accepted", "refused", "unknown", "recipient", "stored",
         "queued", "attempt", "unreachable", "expired", "report", "held", "released", "retried",
-        "removed", "fetched", "loop"};
+        "removed", "fetched", "loop", "host"};
     struct story s = {.begun = true, .id = "0abc"};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         assert_true(strlen(tell(&s, row("0abc", all[i]))) > 30);

@@ -66,6 +66,7 @@ static void links(void *arg)
     queue(one, "00000000001", "b@there.example", "there.example");
     accept(two, "z@here.example", "b@there.example");
     store(two, 7, 200);
+    trace_note(TRACE_HOST, trace_text(TRACE_ROUTE, "there.example"));
     down("there.example");
     fetch(7, 200, "later");
     fetch(8, 100, "another mailbox");
@@ -73,26 +74,27 @@ static void links(void *arg)
     fetch(7, 100, "again");
     attempt(one, "b@there.example", "there.example", "delivered");
     down("there.example"); /* nothing of this message is there any more */
-    CHECK(fixture_ask_id(one) == 6);
+    CHECK(fixture_ask_id(one) == 7);
     expect(0, TRACE_ACCEPTED);
     expect(1, TRACE_STORED);
     expect(2, TRACE_QUEUED);
-    expect(3, TRACE_ROUTE_DOWN);
-    expect(4, TRACE_FETCHED);
-    expect(5, TRACE_ATTEMPT);
-    struct trace_event e = fixture_line(4);
+    expect(3, TRACE_HOST);
+    expect(4, TRACE_ROUTE_DOWN);
+    expect(5, TRACE_FETCHED);
+    expect(6, TRACE_ATTEMPT);
+    struct trace_event e = fixture_line(5);
     CHECK(slice_eq(trace_event_text(&e, TRACE_PEER), S("first")));
-    for (size_t i = 0; i < 6; i++)
+    for (size_t i = 0; i < 7; i++)
         CHECK(slice_eq(fixture_answer.lines[i].id, slice_str(one)));
-    CHECK(fixture_ask_id("00000000001") == 6 && !fixture_answer.more);
-    CHECK(fixture_ask_id("<x@y.example>") == 9); /* both have it */
+    CHECK(fixture_ask_id("00000000001") == 7 && !fixture_answer.more);
+    CHECK(fixture_ask_id("<x@y.example>") == 10); /* both have it */
     CHECK(slice_eq(fixture_answer.lines[0].id, slice_str(two)));
     CHECK(fixture_ask_id("X@y.example") == 0);
     CHECK(fixture_ask_id("0000000000000000") == 0);
     CHECK(fixture_ask_id(two) == 3);
     one[0] = ascii_upper(one[0]); /* as somebody may type it */
     one[11] = ascii_upper(one[11]);
-    CHECK(fixture_ask_id(one) == 6);
+    CHECK(fixture_ask_id(one) == 7);
     fixture_close();
 }
 
