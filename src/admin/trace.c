@@ -214,7 +214,8 @@ void command_trace(struct command *c)
     if (o != OUTCOME_DONE)
         command_fail(c, ADMIN_FAULT, "the trace could not be read: see the log");
     else if (!answer.n)
-        command_fail(c, ADMIN_ABSENT, "nothing is known of it");
+        command_fail(c, ADMIN_ABSENT, "nothing is known of it%s",
+            trace_on() ? "" : ": nothing is noted while trace.keep is 0");
     else
         tell(c, &answer);
     trace_answer_finish(&answer);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #define PATIENCE  (30 * CLOCK_SEC)
+#define PAUSE     (5 * CLOCK_SEC)
 #define SAME_TIME 100000 /* us: a clock that was set back further is believed */
 
 METRIC(rows_written, METRIC_COUNTER, "barid_trace_rows_written_total", "",
@@ -36,8 +37,10 @@ static bool store_sheet(struct lane *l, struct sheet *s)
     if (!put.row.n)
         return false;
     struct store_mutation m = {.partition = chunk_partition(), .fn = put_fn, .arg = &put};
-    if (store_mutate(l->store, &m, NULL, deadline_in(PATIENCE)) != OUTCOME_DONE)
+    if (store_mutate(l->store, &m, NULL, deadline_in(PATIENCE)) != OUTCOME_DONE) {
+        l->pause = deadline_in(PAUSE);
         return false;
+    }
     s->stored = n;
     metric_add(&rows_written, 1);
     metric_add(&bytes_written, (int64_t)put.row.n);
@@ -89,7 +92,7 @@ static void write_all(void *arg)
     } while (wished != l->wished);
     l->writing = false;
     if (dirty(l) && !l->closing)
-        timer_start(&l->timer, deadline_in(LANE_EVERY));
+        timer_start(&l->timer, l->pause > clock_now() ? l->pause : deadline_in(LANE_EVERY));
     if (!wished)
         return;
     l->wished = false;
@@ -155,7 +158,8 @@ bool lane_put(
             return true;
         }
         seal(l);
-        start_writing(l);
+        if (clock_now() >= l->pause)
+            start_writing(l);
     }
 }
 

@@ -29,6 +29,7 @@ struct lane {
     atomic_bool closing;
     struct sheet *open; /* NULL: none */
     int64_t last;       /* wall us, of the latest note */
+    deadline pause;     /* the store took nothing: not again before */
     struct list full, spare;
     struct sheet *sheets;
     struct chunk_zstd *zstd;

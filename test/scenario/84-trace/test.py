@@ -292,7 +292,8 @@ def old_ones_go():
             time.sleep(0.1)
     with server(keep="0") as s:
         id = mx(s, "someone@else.test", "bob@example.test")
-        assert s.cli("trace", id, check=False).returncode == 3
+        done = s.cli("trace", id, check=False)
+        assert done.returncode == 3 and "trace.keep is 0" in done.stderr, done
         s.write_config(open(s.conf).read().replace('keep = "0"', 'keep = "1d"'))
         s.cli("reload")
         id = mx(s, "someone@else.test", "bob@example.test")
