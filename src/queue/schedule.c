@@ -25,6 +25,7 @@ struct schedule_route {
     int64_t until, served; /* end of the back-off, 0: up; the last start */
     uint32_t failures;
     unsigned lane_n, running, limit;
+    unsigned credit;     /* successes while more was due */
     struct list waiters; /* of those that run */
     unsigned waiting;
     bool asking; /* the last that started has not found anything yet: no other starts meanwhile */
@@ -40,7 +41,7 @@ struct schedule {
     struct heap heaps[CLASSES];
     unsigned running_of[CLASSES], caps[CLASSES], running;
     struct list idle, waiters;
-    size_t idle_n, down;
+    size_t idle_n, down, waiting;
     uint64_t turns;
 };
 
@@ -379,13 +380,19 @@ struct slice schedule_name(const struct schedule_route *r)
     return slice(r->name, r->name_n);
 }
 
-/* Does another route wait for a courier of this one? */
-static bool wanted_elsewhere(const struct schedule *s, const struct schedule_route *r, int64_t now)
+/* Does another route wait for a courier of this one? One at work leaves only for a route that has
+ * fewer, one without work for a route that has none, or couriers would change places, and
+ * connections, without end. */
+static bool wanted_elsewhere(
+    const struct schedule *s, const struct schedule_route *r, bool at_work, int64_t now)
 {
     for (int i = 0; i < CLASSES; i++) {
         const struct heap_node *top = s->heaps[i].top;
         bool mine = s->running >= s->options.couriers || i == (int)r->class;
-        if (top && top->at <= now && top != &r->node && mine && !may_start(s, (enum class)i, top))
+        if (!top || top->at > now || top == &r->node || !mine || may_start(s, (enum class)i, top))
+            continue;
+        const struct schedule_route *other = list_entry(top, struct schedule_route, node);
+        if (other->running - other->waiting < (at_work ? r->running - r->waiting : 1))
             return true;
     }
     return false;
@@ -394,18 +401,28 @@ static bool wanted_elsewhere(const struct schedule *s, const struct schedule_rou
 bool schedule_stay(const struct schedule *s, const struct schedule_route *r, int64_t now)
 {
     return r->until <= now && r->running - r->waiting <= limit_of(r) &&
-           !wanted_elsewhere(s, r, now);
+           !wanted_elsewhere(s, r, true, now);
+}
+
+/* A quarter is left to routes that come up. */
+static size_t waiters_max(const struct schedule *s)
+{
+    return s->options.couriers - s->options.couriers / 4;
 }
 
 bool schedule_wait(struct schedule *s, struct schedule_route *r, bool found,
     struct schedule_waiter *waiter, int64_t now)
 {
-    if (r->waiting >= SCHEDULE_WAITERS_ROUTE || r->failures || wanted_elsewhere(s, r, now))
+    bool others = s->waiting >= waiters_max(s); /* one of each route */
+    if (r->waiting >= (others ? 1 : SCHEDULE_WAITERS_ROUTE) || r->failures ||
+        wanted_elsewhere(s, r, false, now))
         return false;
     waiter->route = r;
     list_push_back(&r->waiters, &waiter->of_route);
     list_push_back(&s->waiters, &waiter->of_all);
     r->waiting++;
+    s->waiting++;
+    r->limit = at_least_one(r->limit - 1);
     if (!found)
         r->asking = false;
     place(s, r);
@@ -417,6 +434,7 @@ void schedule_wait_over(struct schedule *s, struct schedule_waiter *waiter)
     list_remove(&waiter->of_route);
     list_remove(&waiter->of_all);
     waiter->route->waiting--;
+    s->waiting--;
     place(s, waiter->route);
 }
 
@@ -425,7 +443,8 @@ struct schedule_waiter *schedule_evict(struct schedule *s, bool all, int64_t now
     if (list_empty(&s->waiters))
         return NULL;
     struct schedule_waiter *oldest = list_entry(s->waiters.next, struct schedule_waiter, of_all);
-    if (!all && !wanted_elsewhere(s, oldest->route, now))
+    bool many = s->waiting > waiters_max(s);
+    if (!all && !many && !wanted_elsewhere(s, oldest->route, false, now))
         return NULL;
     schedule_wait_over(s, oldest);
     return oldest;
@@ -464,11 +483,15 @@ void schedule_picked(struct schedule *s, struct schedule_route *r, const struct 
     place(s, r);
 }
 
-void schedule_success(struct schedule *s, struct schedule_route *r)
+void schedule_success(struct schedule *s, struct schedule_route *r, int64_t now)
 {
+    bool more = r->lanes.top && r->lanes.top->at <= now;
     r->proven = true;
-    if (r->limit < s->options.couriers_route)
-        r->limit++;
+    r->credit = more ? r->credit + 1 : 0;
+    if (r->credit >= SCHEDULE_GROWTH * r->limit) {
+        r->limit += r->limit < s->options.couriers_route;
+        r->credit = 0;
+    }
     set_up(s, r);
 }
 

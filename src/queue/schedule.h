@@ -7,10 +7,11 @@
  * So 100,000 messages of one account delay another's single one by one message, and a route that
  * is dead costs others nothing but its attempts.
  *
- * A route: idle (no lane due) -> due -> running (1 to `limit` couriers); limit grows by one for
- * each success and is halved by each deferral; down: nothing starts until its back-off has passed,
- * then one courier, until there is a success. Routes that failed last time have at most a quarter
- * of all couriers, those without a success so far half: slow dead hosts do not use up all. */
+ * A route: idle (no lane due) -> due -> running (1 to `limit` couriers); limit grows by one for a
+ * few successes of each courier while more is due, shrinks by one when a courier has nothing to do,
+ * and is halved by each deferral; down: nothing starts until its back-off has passed, then one
+ * courier, until there is a success. Routes that failed last time have at most a quarter of all
+ * couriers, those without a success so far half: slow dead hosts do not use up all. */
 #pragma once
 #include "base/list.h"
 #include "base/slice.h"
@@ -23,6 +24,7 @@
 #define SCHEDULE_IDLE_MAX       1024 /* routes without work whose pace is remembered */
 #define SCHEDULE_FIRST_LIMIT    2    /* couriers of a route that is not known yet */
 #define SCHEDULE_WAITERS_ROUTE  2
+#define SCHEDULE_GROWTH         4   /* successes of each courier until there is one more */
 #define SCHEDULE_GAP_FIRST      300 /* s */
 #define SCHEDULE_GAP_MAX        (4 * 3600)
 
@@ -77,8 +79,8 @@ bool schedule_wait(struct schedule *s, struct schedule_route *r, bool found,
     struct schedule_waiter *waiter, int64_t now);
 /* The wait is over by itself. */
 void schedule_wait_over(struct schedule *s, struct schedule_waiter *waiter);
-/* The one that has waited longest while a due route finds no courier free, or while `all` shall
- * go; its wait is over. NULL: none. */
+/* The one that has waited longest, when a due route finds no courier free, more than three quarters
+ * of all wait, or `all` shall go; its wait is over. NULL: none. */
 struct schedule_waiter *schedule_evict(struct schedule *s, bool all, int64_t now);
 
 /* The lane of this route whose turn it is; false: none is due. The caller then looks into the store
@@ -95,7 +97,7 @@ bool schedule_pick(
 void schedule_picked(struct schedule *s, struct schedule_route *r, const struct schedule_pick *pick,
     int64_t next, bool found, int64_t now);
 
-void schedule_success(struct schedule *s, struct schedule_route *r);
+void schedule_success(struct schedule *s, struct schedule_route *r, int64_t now);
 void schedule_deferred(struct schedule *s, struct schedule_route *r);
 /* The route cannot be reached. Several couriers that say so at once count as one failure. */
 void schedule_down(struct schedule *s, struct schedule_route *r, int64_t now);

@@ -344,7 +344,7 @@ bool queue_settle(struct queue_batch *b, const struct queue_item *item,
         close_entry(b, s, i);
     }
     if (ok && s->reached)
-        schedule_success(shard->schedule, b->route);
+        schedule_success(shard->schedule, b->route, s->now);
     else if (ok && put_off)
         schedule_deferred(shard->schedule, b->route);
     if (!ok) {

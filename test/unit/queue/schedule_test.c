@@ -119,8 +119,11 @@ static void concurrency_follows_success(void **state)
     schedule_note(s, S("a.example"), 1, 0);
     unsigned n = fill(s, &r, 10);
     assert_int_equal(n, SCHEDULE_FIRST_LIMIT);
-    for (int i = 0; i < 10; i++)
-        schedule_success(s, r);
+    for (unsigned i = 0; i < SCHEDULE_GROWTH * n - 1; i++)
+        schedule_success(s, r, 10);
+    assert_int_equal(fill(s, &r, 10), 0);
+    for (unsigned i = 0; i < SCHEDULE_GROWTH * (3 + 4 + 5 + 5); i++)
+        schedule_success(s, r, 10);
     n += fill(s, &r, 10);
     assert_int_equal(n, 5);
     schedule_deferred(s, r);
@@ -132,6 +135,26 @@ static void concurrency_follows_success(void **state)
     end(s, r, n, 10);
     assert_int_equal(n = fill(s, &r, 10), 1);
     end(s, r, n, 10);
+    schedule_destroy(s);
+}
+
+static void concurrency_follows_need(void **state)
+{
+    struct schedule *s = make(0, 5, 0);
+    struct schedule_route *r = NULL;
+    struct schedule_waiter w;
+    schedule_note(s, S("a.example"), 1, 0);
+    assert_non_null(r = schedule_start(s, 10, NULL));
+    assert_int_equal(serve(s, r, 10, 11), 1); /* the next is due later */
+    for (int i = 0; i < 10; i++)
+        schedule_success(s, r, 10);
+    assert_true(schedule_wait(s, r, true, &w, 10)); /* nothing to do: one is enough */
+    schedule_wait_over(s, &w);
+    assert_null(schedule_start(s, 11, NULL));
+    for (int i = 0; i < SCHEDULE_GROWTH; i++)
+        schedule_success(s, r, 11);
+    assert_int_equal(fill(s, &r, 11), 1);
+    end(s, r, 2, 11);
     schedule_destroy(s);
 }
 
@@ -177,9 +200,9 @@ static void a_success_ends_a_back_off(void **state)
     assert_int_equal(schedule_next(s), 500);
     unsigned n = fill(s, &r, 500);
     assert_int_equal(n, 1);
-    schedule_success(s, r);
-    assert_int_equal(fill(s, &r, 500), SCHEDULE_FIRST_LIMIT + 1 - 1);
-    end(s, r, SCHEDULE_FIRST_LIMIT + 1, 500);
+    schedule_success(s, r, 500);
+    assert_int_equal(fill(s, &r, 500), SCHEDULE_FIRST_LIMIT - 1);
+    end(s, r, SCHEDULE_FIRST_LIMIT, 500);
     schedule_destroy(s);
 }
 
@@ -241,7 +264,7 @@ static void a_courier_that_waits_goes_on(void **state)
     schedule_note(s, S("a.example"), 1, 0);
     struct schedule_route *a = schedule_start(s, 10, &woken), *b;
     assert_true(a && !woken && serve(s, a, 10, NEVER) == 1);
-    schedule_success(s, a);
+    schedule_success(s, a, 10);
     assert_true(schedule_wait(s, a, true, &w, 10));
     assert_null(schedule_start(s, 10, &woken));
     schedule_note(s, S("a.example"), 2, 11);
@@ -255,7 +278,7 @@ static void a_courier_that_waits_goes_on(void **state)
     assert_true(schedule_wait(s, a, true, &w, 11));
     schedule_note(s, S("b.example"), 1, 11);
     assert_true((b = schedule_start(s, 11, &woken)) && !woken && serve(s, b, 11, NEVER) == 1);
-    schedule_success(s, b);
+    schedule_success(s, b, 11);
     assert_null(schedule_evict(s, false, 11));
     schedule_note(s, S("c.example"), 1, 11); /* finds no courier but the one that waits */
     assert_null(schedule_start(s, 11, &woken));
@@ -276,7 +299,8 @@ static void few_wait_and_none_when_all_end(void **state)
     for (; n <= SCHEDULE_WAITERS_ROUTE; n++) {
         assert_non_null(r = schedule_start(s, 10, NULL));
         serve(s, r, 10, 0);
-        schedule_success(s, r);
+        for (unsigned i = 0; i < SCHEDULE_GROWTH * SCHEDULE_FIRST_LIMIT; i++)
+            schedule_success(s, r, 10);
     }
     for (unsigned i = 0; i < n; i++)
         assert_int_equal(schedule_wait(s, r, true, &w[i], 10), i < SCHEDULE_WAITERS_ROUTE);
@@ -287,6 +311,29 @@ static void few_wait_and_none_when_all_end(void **state)
     schedule_down(s, r, 10);
     assert_false(schedule_wait(s, r, true, &w[0], 10));
     end(s, r, n, 10);
+    schedule_destroy(s);
+}
+
+static void a_quarter_stays_free_for_others(void **state)
+{
+    struct schedule *s = make(8, 5, 0);
+    struct schedule_waiter w[8];
+    struct schedule_route *r[8];
+    char name[2] = "a";
+    for (int i = 0; i < 8; i++, name[0]++) {
+        schedule_note(s, slice_str(name), 1, 0);
+        assert_non_null(r[i] = schedule_start(s, 10, NULL));
+        assert_int_equal(serve(s, r[i], 10, NEVER), 1);
+        schedule_success(s, r[i], 10);
+    }
+    for (int i = 0; i < 8; i++) {
+        assert_true(schedule_wait(s, r[i], true, &w[i], 10));
+        assert_ptr_equal(schedule_evict(s, false, 10), i < 6 ? NULL : &w[i - 6]);
+    }
+    for (int i = 2; i < 8; i++)
+        assert_ptr_equal(schedule_evict(s, true, 10), &w[i]);
+    for (int i = 0; i < 8; i++)
+        schedule_ended(s, r[i], true, 10);
     schedule_destroy(s);
 }
 
@@ -322,7 +369,7 @@ static void the_dead_delay_nobody(void **state)
             bool live = slice_eq(schedule_name(r), S("live.example"));
             assert_true(serve(s, r, now, live ? NEVER : 0) != UINT64_MAX);
             if (live) {
-                schedule_success(s, r);
+                schedule_success(s, r, now);
                 schedule_ended(s, r, true, now);
                 served = true;
             } else {
@@ -422,7 +469,7 @@ static void model_step(struct model *m, int64_t now)
         return;
     case 5:
         if (up)
-            schedule_success(m->s, m->route[route]), m->down[route] = 0;
+            schedule_success(m->s, m->route[route], now), m->down[route] = 0;
         return;
     case 6:
         if (up && random_below(4) == 0) {
@@ -469,6 +516,7 @@ int main(void)
         cmocka_unit_test(senders_of_a_route_go_round),
         cmocka_unit_test(routes_go_round),
         cmocka_unit_test(concurrency_follows_success),
+        cmocka_unit_test(concurrency_follows_need),
         cmocka_unit_test(a_route_that_is_down_waits),
         cmocka_unit_test(a_success_ends_a_back_off),
         cmocka_unit_test(an_old_look_hides_no_new_note),
@@ -476,6 +524,7 @@ int main(void)
         cmocka_unit_test(idle_routes_are_forgotten_in_the_end),
         cmocka_unit_test(a_courier_that_waits_goes_on),
         cmocka_unit_test(few_wait_and_none_when_all_end),
+        cmocka_unit_test(a_quarter_stays_free_for_others),
         cmocka_unit_test(the_dead_delay_nobody),
         cmocka_unit_test(it_agrees_with_a_model),
     };
