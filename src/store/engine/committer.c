@@ -180,7 +180,7 @@ static void await_company(struct committer *c)
     size_t wanted = c->company < COMMIT_GROUP_MAX ? c->company : COMMIT_GROUP_MAX, before;
     if (wanted < 2 || c->waiting >= wanted || c->stopping)
         return;
-    int64_t gap = c->commit_time / 4 > COMMIT_COMPANY ? c->commit_time / 4 : COMMIT_COMPANY;
+    int64_t gap = c->commit_time / 2 > COMMIT_COMPANY ? c->commit_time / 2 : COMMIT_COMPANY;
     int64_t end = clock_now() + c->commit_time, left = c->commit_time;
     c->asleep = true;
     c->wanted = wanted;
