@@ -282,7 +282,7 @@ static void everything(void *arg)
     patience = 2 * CLOCK_MS;
     report_to = QUEUE_REPORT_LOCAL;
     for (unsigned i = 0; i < MESSAGES; i++)
-        put_one(i, 0, routes[i % 4]);
+        put_one(i, QUEUE_NOTIFY_FAILURE, routes[i % 4]); /* time flies: no delays */
     queue_start(q);
     drain(600);
     queue_stop(q, SOON);
