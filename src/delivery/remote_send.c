@@ -146,7 +146,8 @@ static void describe(
         .size = size,
         .eight_bit = flags & (QUEUE_8BIT | QUEUE_UTF8),
         .utf8 = flags & QUEUE_UTF8,
-        .require_tls = flags & QUEUE_REQUIRETLS && !at_end(c),
+        .require_tls = flags & QUEUE_REQUIRETLS && !at_end(c) &&
+                       (item->message.sender.n || c->level == LEVEL_VERIFIED), /* RFC 8689 §2 */
         .envid = item->message.envid,
         .ret = flags & QUEUE_RET_FULL      ? S("FULL")
                : flags & QUEUE_RET_HEADERS ? S("HDRS")

@@ -102,7 +102,7 @@ void intake_mx(const struct intake_options *options, struct smtp_service *servic
         .starttls = options->starttls,
         .newline = options->newline,
         .message_size = options->message_size,
-        .offered = options->queue ? SMTP_PARAM_DSN : 0,
+        .offered = SMTP_PARAM_REQUIRETLS | (options->queue ? SMTP_PARAM_DSN : 0),
     };
 }
 

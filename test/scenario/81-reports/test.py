@@ -299,6 +299,17 @@ def time_that_nobody_keeps():
         w.settled()
 
 
+def tls_or_nothing():
+    """REQUIRETLS, and nobody there who could keep it; the report has no text, though RET=FULL asks for it (RFC 8689 5)."""
+    with World() as w:
+        w.submit({"x@away.test": ""}, "REQUIRETLS RET=FULL ENVID=r")
+        text = facts(inbox(w.a, "ann@a.test")[0], "Original-Envelope-Id: r", "Action: failed")
+        assert "Status: 5.7.10" in text or "Status: 5.7.30" in text, text
+        w.submit({"x@away.test": ""}, text="TLS-Required: No\r\n" + TEXT)
+        assert len(w.sink.wait()) == 1
+        w.settled()
+
+
 def held():
     """Nobody gets it before its time, neither here nor elsewhere; a kill does not lose it."""
     with World() as w:
@@ -372,5 +383,5 @@ def from_ours_to_ours():
 
 
 sys.exit(run_cases([success_of_a_local_delivery, success_for_a_stranger, success_is_for_who_asked, aliases, relayed, passed_on,
-                    failure, delay, time_that_nobody_keeps, held, held_for_who_has_gone, a_kill_loses_no_report,
+                    failure, delay, time_that_nobody_keeps, tls_or_nothing, held, held_for_who_has_gone, a_kill_loses_no_report,
                     from_ours_to_ours]))
