@@ -337,13 +337,19 @@ class World:
         s = Server(hostname="mx.%s.test" % name, smtp=listen, more=(more or MORE) % (self.names.port, self.port))
         return s.setup(*accounts, domain="%s.test" % name).start()
 
-    def send(self, *recipients, subject="hello", sender="ann@a.test", body="one\r\n.two\r\n", options=()):
+    def login(self):
+        """A connection as ann."""
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        with smtplib.SMTP("127.0.0.1", self.a.ports["submission"], timeout=PATIENCE) as smtp:
-            smtp.starttls(context=context)
-            smtp.login("ann@a.test", "secret")
+        smtp = smtplib.SMTP("127.0.0.1", self.a.ports["submission"], timeout=PATIENCE)
+        smtp.starttls(context=context)
+        smtp.login("ann@a.test", "secret")
+        return smtp
+
+    def send(self, *recipients, subject="hello", sender="ann@a.test", body="one\r\n.two\r\n", options=(), by=None):
+        """One message, over a connection of its own or `by` one that is there."""
+        with by and contextlib.nullcontext(by) or self.login() as smtp:
             text = "From: ann@a.test\r\nSubject: %s\r\n\r\n%s" % (subject, body)
             return smtp.sendmail(sender, recipients, text.encode(), mail_options=options)
 

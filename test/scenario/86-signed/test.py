@@ -203,8 +203,9 @@ def what_the_zone_says_is_kept():
         sinks = {c.domain: lab.sink(c.domain, w.port) for c in lab.cases}
         sinks["plain"] = Sink(w.port, {}, PLAIN, "127.0.3.101")
         sinks["stale"] = Sink(w.port, {}, TLS, "127.0.3.102", lab.good.context())
-        for name in (*sinks, "toalias", "tobad", "aliasta", "outside", "unsignedhost", "second"):
-            w.send("x@%s.test" % name, subject=name)
+        with w.login() as smtp:
+            for name in (*sinks, "toalias", "tobad", "aliasta", "outside", "unsignedhost", "second"):
+                w.send("x@%s.test" % name, subject=name, by=smtp)
         later = {c.domain: c.later for c in lab.cases if c.later is not None}
         later.update(stale="DNSSEC", outside="STARTTLS", tobad="certificate")
         rows = await_list(w, lambda rows: set(rows) == {"x@%s.test" % n for n in later} and

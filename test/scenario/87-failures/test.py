@@ -142,8 +142,9 @@ def clean(text):
 def each_failure_has_its_class():
     with World(names) as w:
         sinks = {c.domain: Sink(w.port, dict(c.replies), c.offers, ADDRESS[c.domain]) for c in CASES}
-        for c in CASES:
-            w.send(*c.recipients, subject=c.domain)
+        with w.login() as smtp:
+            for c in CASES:
+                w.send(*c.recipients, subject=c.domain, by=smtp)
         found = await_rows(w, [r for c in LATER for r in c.recipients] + ["later@mixed.test"],
                            lambda row: row and row["attempts"] > 0)
         for c in LATER:
@@ -216,8 +217,9 @@ def a_421_in_the_middle_of_many():
     with World(names) as w:
         w.send("x@busy.test", subject="0")
         w.a.wait_log("event=route_down")
-        for i in range(1, 8):
-            w.send("x@busy.test", subject=str(i))
+        with w.login() as smtp:
+            for i in range(1, 8):
+                w.send("x@busy.test", subject=str(i), by=smtp)
         sink = Sink(w.port, {"MAIL": mail}, address="127.0.2.3")
         w.a.cli("queue", "retry")
         await_rows(w, ["x@busy.test"], lambda row: row is None)
@@ -242,8 +244,9 @@ def names_that_fail():
     taken = ("many", "alias", "nullandhost", "most")
     with World(names) as w:
         sink = Sink(w.port, address="127.0.2.1")
-        for name in (*later, *never, *taken):
-            w.send("x@%s.test" % name, subject=name)
+        with w.login() as smtp:
+            for name in (*later, *never, *taken):
+                w.send("x@%s.test" % name, subject=name, by=smtp)
         found = await_rows(w, ["x@%s.test" % n for n in later], lambda row: row and row["attempts"] == 1)
         for name in later:
             assert found["x@%s.test" % name]["state"] == "waiting" and found["x@%s.test" % name]["last_reply"], found
