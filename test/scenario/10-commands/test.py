@@ -46,9 +46,12 @@ def all_commands(s):
     expect(s.cli("account", "list", "other.test", **no), 3)
     expect(s.cli("account", "password", "nobody@example.test", "--password-stdin", stdin="x\n", **no), 3)
     s.cli("account", "password", "bob@example.test", "--password-stdin", stdin="new\n")
+    expect(s.cli("alias", "add", "x@example.test", "nobody@example.test", **no), 1)
     s.cli("alias", "add", "team@example.test", "alice@example.test", "bob@example.test")
     s.cli("alias", "add", "@example.test", "team@example.test")
-    expect(s.cli("alias", "add", "x@example.test", "far@other.test", **no), 1)
+    s.cli("alias", "add", "x@example.test", "far@other.test")
+    assert s.json("alias", "list")[2]["targets"] == ["far@other.test"]
+    s.cli("alias", "remove", "x@example.test")
     expect(s.cli("alias", "add", "team@example.test", "bob@example.test", **no), 1)
     rows = s.json("alias", "list")
     assert list(rows[0]) == KEYS["alias"] and len(rows) == 2, rows

@@ -335,7 +335,7 @@ def hostile_names(running):
         s.port("export", ALICE, "maildir", out)
         s.port("export", ALICE, "mbox", os.path.join(s.folder, "out2"))
         assert sorted(os.listdir(s.folder)) == sorted(
-            set(os.listdir(s.folder)) & {"barid.conf", "data", "log", "lmtp", "out", "out2", os.path.basename(s.files)})
+            set(os.listdir(s.folder)) & {"barid.conf", "data", "log", "lmtp", "sendmail", "out", "out2", os.path.basename(s.files)})
         s.sound()
 
 
