@@ -59,7 +59,16 @@ static bool parse(struct fetch *f)
 
 /* ---- batches ---- */
 
-/* Names of the keywords that the batch has. */
+static bool all_named(const struct fetch *f, uint64_t used)
+{
+    for (int bit = 0; bit < MAILBOX_KEYWORDS; bit++)
+        if (used >> bit & 1 && !f->names[bit].n)
+            return false;
+    return true;
+}
+
+/* Names of the keywords that the batch has. There are none when the mailbox has been removed since
+ * its rows were read: then so have its messages. */
 TASK_FN
 static bool learn_names(struct fetch *f)
 {
@@ -71,7 +80,14 @@ static bool learn_names(struct fetch *f)
     if (!(used & ~f->named))
         return true;
     f->named |= used;
-    return imap_sync_keywords(f->session, f->command->arena, f->names);
+    if (!imap_sync_keywords(f->session, f->command->arena, f->names))
+        return false;
+    if (!all_named(f, used)) {
+        f->batch.absent += f->batch.n;
+        f->batch.n = 0;
+        f->named = 0;
+    }
+    return true;
 }
 
 TASK_FN

@@ -76,8 +76,9 @@ static enum outcome drain_fn(struct store_txn *t, void *arg)
     d->more = false;
     if (!store_get(store_txn_view(t), row_key_slice(&removed), &row))
         return OUTCOME_REFUSED; /* somebody else was faster; never touch what may be alive */
-    for (int kind = KEY_KEYWORDS; kind <= KEY_EXPUNGED; kind++)
+    for (int kind = KEY_KEYWORDS + 1; kind <= KEY_EXPUNGED; kind++)
         drain_kind(t, (enum keyspace_account)kind, d->mailbox, &n);
+    drain_kind(t, KEY_KEYWORDS, d->mailbox, &n); /* last: nobody reads messages without names */
     d->more = n == MAILBOX_BATCH;
     if (!d->more)
         store_del(t, row_key_slice(&removed));
