@@ -14,56 +14,79 @@ METRIC(bytes_written, METRIC_COUNTER, "barid_trace_bytes_written_total", "",
 
 /* ---- writing ---- */
 
-struct put {
-    char key[CHUNK_KEY];
-    struct slice row;
+/* Several rows in one mutation: each has its commit, which deliveries would wait for. */
+struct batch {
+    size_t n, used;
+    struct {
+        char key[CHUNK_KEY];
+        struct slice row;
+    } puts[LANE_BATCH];
 };
 
 static enum outcome put_fn(struct store_txn *t, void *arg)
 {
-    const struct put *p = arg;
-    store_put(t, slice(p->key, sizeof p->key), p->row);
+    const struct batch *b = arg;
+    for (size_t i = 0; i < b->n; i++)
+        store_put(t, slice(b->puts[i].key, CHUNK_KEY), b->puts[i].row);
     return OUTCOME_DONE;
 }
 
-/* Puts the same row whatever came of an earlier try. False: the store does not take it now. */
-TASK_FN
-static bool store_sheet(struct lane *l, struct sheet *s)
+/* False: no room, or out of memory. */
+static bool add(struct lane *l, struct batch *b, const struct sheet *s)
 {
-    struct put put;
-    size_t n = s->n; /* more may come to it meanwhile */
-    put.row = slice(l->row, chunk_pack(l->zstd, slice(s->events, n), l->row));
-    chunk_key(s->first, s->tail, put.key);
-    if (!put.row.n)
+    if (b->n == LANE_BATCH || LANE_ROWS - b->used < CHUNK_ROW_MAX)
         return false;
-    struct store_mutation m = {.partition = chunk_partition(), .fn = put_fn, .arg = &put};
-    if (store_mutate(l->store, &m, NULL, deadline_in(PATIENCE)) != OUTCOME_DONE) {
-        l->pause = deadline_in(PAUSE);
+    char *to = l->rows + b->used;
+    size_t n = chunk_pack(l->zstd, slice(s->events, s->n), to);
+    if (!n)
         return false;
-    }
-    s->stored = n;
-    metric_add(&rows_written, 1);
-    metric_add(&bytes_written, (int64_t)put.row.n);
+    chunk_key(s->first, s->tail, b->puts[b->n].key);
+    b->puts[b->n++].row = slice(to, n);
+    b->used += n;
     return true;
 }
 
 static void seal(struct lane *l)
 {
-    if (l->open)
-        list_push_back(&l->full, &l->open->node);
+    if (!l->open)
+        return;
+    list_push_back(&l->full, &l->open->node);
+    l->full_n++;
     l->open = NULL;
 }
 
-TASK_FN
-static bool store_full(struct lane *l)
+/* The first full one is done with. */
+static void spare(struct lane *l)
 {
-    while (!list_empty(&l->full)) {
-        struct sheet *s = list_entry(l->full.next, struct sheet, node);
-        if (s->stored < s->n && !store_sheet(l, s))
-            return false;
-        list_remove(&s->node);
-        list_push_front(&l->spare, &s->node); /* its memory is warm */
+    struct list *node = list_pop_front(&l->full);
+    list_push_front(&l->spare, node); /* its memory is warm */
+    l->full_n--;
+}
+
+/* Puts the same rows whatever came of an earlier try. False: nothing was there, or the store does
+ * not take it now. */
+TASK_FN
+static bool store_batch(struct lane *l)
+{
+    struct batch b = {0};
+    struct sheet *open = l->open;
+    size_t n = open ? open->n : 0; /* more may come to it meanwhile */
+    list_for(&l->full, node) if (!add(l, &b, list_entry(node, struct sheet, node))) break;
+    size_t full = b.n;
+    bool with_open = full == l->full_n && open && open->stored < n && add(l, &b, open);
+    struct store_mutation m = {.partition = chunk_partition(), .fn = put_fn, .arg = &b};
+    if (!b.n)
+        return false;
+    if (store_mutate(l->store, &m, NULL, deadline_in(PATIENCE)) != OUTCOME_DONE) {
+        l->pause = deadline_in(PAUSE);
+        return false;
     }
+    if (with_open)
+        open->stored = n;
+    while (full--)
+        spare(l);
+    metric_add(&rows_written, (int64_t)b.n);
+    metric_add(&bytes_written, (int64_t)b.used);
     return true;
 }
 
@@ -87,8 +110,8 @@ static void write_all(void *arg)
         wished = l->wished;
         if (l->closing)
             seal(l);
-        if (store_full(l) && l->open && l->open->stored < l->open->n)
-            store_sheet(l, l->open);
+        while (store_batch(l) && l->full_n)
+            ;
     } while (wished != l->wished);
     l->writing = false;
     if (dirty(l) && !l->closing)
@@ -158,7 +181,7 @@ bool lane_put(
             return true;
         }
         seal(l);
-        if (clock_now() >= l->pause)
+        if (l->full_n >= LANE_SHEETS / 2 && clock_now() >= l->pause)
             start_writing(l);
     }
 }
@@ -182,17 +205,17 @@ bool lane_init(struct lane *l, struct store *s)
     l->wish.fn = wished;
     l->granted.fn = grant;
     l->sheets = calloc(LANE_SHEETS, sizeof *l->sheets);
-    l->row = malloc(CHUNK_ROW_MAX);
+    l->rows = malloc(LANE_ROWS);
     l->zstd = chunk_zstd_create();
     for (size_t i = 0; l->sheets && i < LANE_SHEETS; i++)
         list_push_back(&l->spare, &l->sheets[i].node);
-    return l->sheets && l->row && l->zstd;
+    return l->sheets && l->rows && l->zstd;
 }
 
 void lane_finish(struct lane *l)
 {
     chunk_zstd_destroy(l->zstd);
-    free(l->row);
+    free(l->rows);
     free(l->sheets);
 }
 

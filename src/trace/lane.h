@@ -10,6 +10,8 @@
 
 #define LANE_SHEETS    32 /* what is waiting when all are full: then notes are dropped */
 #define LANE_EVERY     CLOCK_SEC
+#define LANE_BATCH     16 /* rows of one mutation */
+#define LANE_ROWS      ((size_t)256 * 1024)
 #define LANE_SHEET_AGE (600 * CLOCK_SEC)
 
 struct sheet {
@@ -31,9 +33,10 @@ struct lane {
     int64_t last;       /* wall us, of the latest note */
     deadline pause;     /* the store took nothing: not again before */
     struct list full, spare;
+    size_t full_n;
     struct sheet *sheets;
     struct chunk_zstd *zstd;
-    char *row;
+    char *rows; /* packed, LANE_ROWS of them */
     /* A wish to have all written, and its answer to the reactor that asked. */
     bool wished;
     struct remote wish, granted;
