@@ -114,6 +114,14 @@ static const struct smtp_hooks hooks = {
     .closed = on_closed,
 };
 
+static void offer(const struct intake_options *options, struct smtp_service *service)
+{
+    if (options->queue)
+        service->offered |= SMTP_PARAM_HOLD | SMTP_PARAM_BY | SMTP_PARAM_PRIORITY;
+    service->hold_max = INTAKE_HOLD_MAX;
+    service->by_min = INTAKE_BY_MIN;
+}
+
 void intake_submission(const struct intake_options *options, struct smtp_service *service)
 {
     intake_mx(options, service);
@@ -122,10 +130,7 @@ void intake_submission(const struct intake_options *options, struct smtp_service
     service->submission = true;
     service->auth_required = true;
     service->newline = options->submission_newline;
-    if (options->queue)
-        service->offered |= SMTP_PARAM_HOLD | SMTP_PARAM_BY | SMTP_PARAM_PRIORITY;
-    service->hold_max = INTAKE_HOLD_MAX;
-    service->by_min = INTAKE_BY_MIN;
+    offer(options, service);
 }
 
 static const struct smtp_hooks hooks_local = {
@@ -146,6 +151,7 @@ void intake_sendmail(const struct intake_options *options, struct smtp_service *
     service->hooks = &hooks_local;
     service->starttls = false;
     service->newline = SMTP_NEWLINE_NORMALISE;
+    offer(options, service);
 }
 
 /* ---- what only submission decides ---- */

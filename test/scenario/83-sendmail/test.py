@@ -9,6 +9,7 @@ import smtplib
 import ssl
 import subprocess
 import sys
+import time
 
 from server import BARID, PATIENCE, Server, run_cases, sanitized
 
@@ -165,6 +166,18 @@ def everybody_else_and_8_bit():
         assert row["recipient"] == "x@away.test" and row["sender"].endswith("@example.test"), row
 
 
+def a_report_is_asked_for():
+    with World() as w:
+        w.send("-f", "bob@example.test", "-N", "success,delay", "-R", "hdrs", "-V", "env-1", "ann")
+        until = time.monotonic() + PATIENCE
+        while not w.mails("bob"):
+            assert time.monotonic() < until, w.log()[-2000:]
+            time.sleep(0.02)
+        text, _ = w.last("bob")
+        assert "Original-Envelope-Id: env-1\n" in text and "Action: delivered\n" in text and "text/rfc822-headers" in text, text
+        w.send("-f", "bob@example.test", "-N", "never", "x@away.test")
+
+
 def smtp_on_stdin():
     with World() as w:
         p = subprocess.Popen([BARID, "sendmail", "-C", w.conf, "-bs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -291,5 +304,5 @@ def a_burst_is_held():
 
 sys.exit(run_cases([
     a_message_of_root, users_of_the_machine, refused_recipients, a_large_message_in_little_memory, everybody_else_and_8_bit,
-    smtp_on_stdin, other_names_and_modes, without_a_server, recipients_of_an_hour, a_burst_is_held,
+    a_report_is_asked_for, smtp_on_stdin, other_names_and_modes, without_a_server, recipients_of_an_hour, a_burst_is_held,
 ]))
