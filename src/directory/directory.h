@@ -208,14 +208,14 @@ struct directory_resolution {
     struct directory_recipient *recipients; /* in: the caller's memory */
     size_t room;                            /* in: at most DIRECTORY_RECIPIENTS_MAX are filled */
     size_t n;                               /* out: distinct accounts, in order of the targets */
-    char *remote;        /* in: the caller's memory for addresses elsewhere, in no row twice */
-    size_t remote_room;  /* in: at most DIRECTORY_REMOTE_BYTES are filled */
-    size_t remote_bytes; /* out: for directory_remote_next */
-    size_t remote_n;     /* out: how many */
-    char via[DIRECTORY_ADDRESS_MAX +
-             1];                       /* out: the alias that led elsewhere; "@domain": catch-all */
-    bool postmaster;                   /* out: <postmaster>: never over quota, never refused */
-    bool catch_all;                    /* out: nobody but the catch-all took it */
+    char *remote; /* in: the caller's memory for addresses elsewhere, each once; NULL: they are
+                     passed over, and OK may come with nobody */
+    size_t remote_room;                  /* in: at most DIRECTORY_REMOTE_BYTES are filled */
+    size_t remote_bytes;                 /* out: for directory_remote_next */
+    size_t remote_n;                     /* out: how many */
+    char via[DIRECTORY_ADDRESS_MAX + 1]; /* out: the alias ("@domain": catch-all) that led there */
+    bool postmaster;                     /* out: <postmaster>: never over quota, never refused */
+    bool catch_all;                      /* out: nobody but the catch-all took it */
     char tag[DIRECTORY_LOCAL_MAX + 1]; /* out: what stood behind '+'; empty when it was not used */
 };
 

@@ -51,6 +51,12 @@ static bool add_remote(struct resolve *r, const struct directory_walk *w)
 {
     struct directory_resolution *out = r->out;
     struct slice rest = slice(out->remote, out->remote_bytes), known;
+    r->resolved = DIRECTORY_RESOLVE_OK;
+    if (!out->via[0])
+        snprintf(out->via, sizeof out->via, SLICE_FMT "@" SLICE_FMT, SLICE_ARG(w->level[0].local),
+            SLICE_ARG(w->level[0].domain));
+    if (!out->remote)
+        return true;
     while (directory_remote_next(&rest, &known))
         if (slice_eq(known, w->target))
             return true;
@@ -62,10 +68,7 @@ static bool add_remote(struct resolve *r, const struct directory_walk *w)
     pack_u16(out->remote + out->remote_bytes, (uint16_t)w->target.n);
     memcpy(out->remote + out->remote_bytes + 2, w->target.p, w->target.n);
     out->remote_bytes += 2 + w->target.n;
-    if (out->remote_n++ == 0)
-        snprintf(out->via, sizeof out->via, SLICE_FMT "@" SLICE_FMT, SLICE_ARG(w->level[0].local),
-            SLICE_ARG(w->level[0].domain));
-    r->resolved = DIRECTORY_RESOLVE_OK;
+    out->remote_n++;
     return true;
 }
 

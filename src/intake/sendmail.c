@@ -77,9 +77,10 @@ static bool become_postmaster(struct intake_session *t, struct smtp_reply *reply
     if (r.recipients)
         resolved = directory_resolve(
             t->options->directory, S("postmaster"), S(""), &r, deadline_in(INTAKE_LOOKUP));
-    bool ok = resolved == DIRECTORY_RESOLVE_OK && r.n;
-    if (ok)
-        memcpy(t->submitter->address, r.recipients[0].address, sizeof t->submitter->address);
+    bool ok = resolved == DIRECTORY_RESOLVE_OK && (r.n || (r.via[0] && r.via[0] != '@'));
+    if (ok) /* an alias may lead elsewhere */
+        memcpy(t->submitter->address, r.n ? r.recipients[0].address : r.via,
+            sizeof t->submitter->address);
     else if (resolved == DIRECTORY_RESOLVE_BUSY)
         busy(reply);
     else

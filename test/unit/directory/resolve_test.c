@@ -132,6 +132,16 @@ static void forwarding(struct directory *d)
     CHECK(alias_add(d, "postmaster@example.org", "admin@away.test") == DIRECTORY_OK);
     CHECK(resolve(d, "postmaster", "example.org") == DIRECTORY_RESOLVE_OK && got.postmaster);
     CHECK(got.n == 0 && elsewhere("admin@away.test"));
+    /* Who does not ask for addresses elsewhere is told no less that somebody is there. */
+    got.remote = NULL;
+    got.remote_room = 0;
+    CHECK(directory_resolve(d, S("postmaster"), S("example.org"), &got, DEADLINE_NEVER) ==
+          DIRECTORY_RESOLVE_OK);
+    CHECK(got.n == 0 && got.remote_n == 0 && strcmp(got.via, "postmaster@example.org") == 0);
+    got.remote = NULL;
+    CHECK(directory_resolve(d, S("out"), S("example.org"), &got, DEADLINE_NEVER) ==
+              DIRECTORY_RESOLVE_OK &&
+          one(ann));
     /* Somebody may not send as what leads elsewhere only. */
     bool belongs = true;
     CHECK(directory_belongs(d, ann, S("inner@example.org"), &belongs, DEADLINE_NEVER) ==
