@@ -1,7 +1,7 @@
 /* A whole session with a fake policy. The first byte chooses the kind of service and the size of
- * pieces; 0xff in the rest is where the client waits for replies, 0xfe a finished handshake.
- * Replies are well formed; a DATA never makes two messages; every transaction ends; whoever is told
- * 250 for a body has a message. */
+ * pieces, and what is offered; 0xff in the rest is where the client waits for replies, 0xfe a
+ * finished handshake. Replies are well formed; a DATA never makes two messages; every transaction
+ * ends; whoever is told 250 for a body has a message. */
 #include "../unit/smtp/fake_conn.h"
 #include "../unit/smtp/fake_hooks.h"
 #include <stdlib.h>
@@ -65,6 +65,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         .auth_required = submission,
         .newline = data[0] & 2 ? SMTP_NEWLINE_NORMALISE : SMTP_NEWLINE_REFUSE,
         .starttls = true,
+        .offered = data[0] & 32 ? SMTP_PARAM_ALL & ~(unsigned)SMTP_PARAM_AUTH : 0,
+        .hold_max = 1000,
+        .by_min = 60,
         .message_size = 4096,
         .errors_slow = 1000,
     };
