@@ -10,7 +10,7 @@
 #define INTERVAL_MIN (100 * CLOCK_MS)
 #define INTERVAL_MAX (60 * CLOCK_SEC)
 #define SPACE_LOOK   (1 * CLOCK_SEC) /* is there room again? */
-#define TRIM_EVERY   (10 * CLOCK_SEC)
+#define TRIM_LOOK    (1 * CLOCK_SEC) /* has much been mapped? */
 
 /* A task that waits for a round. */
 struct keeper_wish {
@@ -175,14 +175,18 @@ static void rest(struct keeper *k, int64_t until)
 static void *keeper_main(void *arg)
 {
     struct keeper *k = arg;
-    int64_t next = clock_now() + interval(k), trim = clock_now() + TRIM_EVERY;
+    int64_t next = clock_now() + interval(k), trim = clock_now() + TRIM_LOOK;
+    long faults = mapping_faults();
     pthread_mutex_lock(&k->lock);
     while (!k->stopping) {
         bool due = !list_empty(&k->wishes) || k->hurry || clock_now() >= next;
         if (clock_now() >= trim) {
             pthread_mutex_unlock(&k->lock);
-            mapping_trim(k->db);
-            trim = clock_now() + TRIM_EVERY;
+            if (mapping_faults() - faults >= mapping_many(k->db)) {
+                mapping_trim(k->db);
+                faults = mapping_faults();
+            }
+            trim = clock_now() + TRIM_LOOK;
             pthread_mutex_lock(&k->lock);
             continue;
         }

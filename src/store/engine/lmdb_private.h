@@ -113,6 +113,9 @@ bool snapshot_run(struct lmdb *db, void (*work)(void *arg), void *arg);
 
 /* Any thread. Gives back what is mapped of data.mdb; the bytes that were looked at, 0: none. */
 size_t mapping_trim(struct lmdb *db);
+/* Minor faults of the process; so many of them may have mapped a quarter of the file. */
+long mapping_faults(void);
+long mapping_many(const struct lmdb *db);
 
 /* ---- segment files (segfile.c) ---- */
 

@@ -59,10 +59,12 @@ static void body(struct harness *h)
     }
     uint64_t sum = read_all(h);
     long before = mapped_kib();
+    long faults = mapping_faults();
     size_t looked_at = mapping_trim(db);
     assert_true(looked_at >= (size_t)MUTATIONS * ROWS * VALUE);
     assert_true(mapped_kib() < before - (long)(looked_at / 1024 / 2));
     assert_int_equal(read_all(h), sum);
+    assert_true(mapping_faults() > faults); /* seen by who looks at them */
     harness_close(h);
 }
 
