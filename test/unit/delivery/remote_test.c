@@ -175,8 +175,12 @@ static void resolver_down(void *arg)
     CHECK(entries() == RECIPIENTS && local_reports() == 0 && sink_mails == 0);
     CHECK(h.attempts >= 2 && says(&h, "resolver"));
     names_well = true;
-    pass(HOUR, HOUR); /* its next turn has come */
-    drained();
+    for (int tries = 0; entries(); tries++) { /* until its next turn has come */
+        CHECK(tries < 8);
+        pass(20 * MINUTE, 20 * MINUTE);
+        for (int64_t patience = real_s() + 5; entries() && real_s() < patience;)
+            breathe();
+    }
     CHECK(sink_mails == 1 && sink_recipients == RECIPIENTS);
     end(0);
     dns_stop(remote.dns);
@@ -279,12 +283,17 @@ static void unreachable(void *arg)
     sink_turn(SINK_ABSENT);
     sink_fill();
     begin(41);
-    for (int64_t patience = real_s() + 60; !h.attempts; h = heard()) {
-        CHECK(real_s() < patience);
-        atomic_fetch_add(&ahead, 1);
+    for (int64_t began = real_s(), next = began + 1; !says(&h, "no answer in time"); h = heard()) {
+        CHECK(real_s() < began + 60 && local_reports() == 0);
+        if (says(&h, "resolver")) /* this machine was too slow for the leap */
+            retry();
+        if (real_s() >= next) {
+            atomic_fetch_add(&ahead, 31);
+            next = real_s() + 1;
+        }
         breathe();
     }
-    CHECK(says(&h, "no answer in time") && local_reports() == 0 && entries() == RECIPIENTS);
+    CHECK(local_reports() == 0 && entries() == RECIPIENTS);
     sink_turn(SINK_WELL);
     retry();
     drained();
