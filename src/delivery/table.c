@@ -11,32 +11,50 @@
 #define PORT_SMTP        25
 #define FROM             S(" from ")
 
+#define BY_MX (-1)
+
 struct row {
     enum delivery_by by;
-    struct slice domain;            /* canonical, in `text` */
-    const struct delivery_hop *hop; /* NULL: by MX */
-    char text[ADDRESS_DOMAIN_MAX];
+    int hop; /* or BY_MX */
+    size_t domain_n;
+    char domain[ADDRESS_DOMAIN_MAX]; /* canonical */
 };
 
+/* As large as it has to be: tables of configs that were replaced are never freed. */
 struct delivery_table {
-    struct delivery_hop *hops; /* DELIVERY_HOPS_MAX */
-    struct row *rows;          /* DELIVERY_ROWS_MAX */
-    size_t hop_n, row_n;
-    const struct delivery_hop *all; /* NULL: by MX */
+    struct delivery_hop *hops;
+    struct row *rows;
+    size_t hop_n, row_n, hop_room, row_room;
+    int all; /* or BY_MX */
     struct sockaddr_storage source[DELIVERY_SOURCES_MAX];
 };
 
 struct delivery_table *delivery_table_create(void)
 {
     struct delivery_table *t = calloc(1, sizeof *t);
-    if (!t)
-        return NULL;
-    t->hops = calloc(DELIVERY_HOPS_MAX, sizeof *t->hops);
-    t->rows = calloc(DELIVERY_ROWS_MAX, sizeof *t->rows);
-    if (t->hops && t->rows)
-        return t;
-    delivery_table_destroy(t);
-    return NULL;
+    if (t)
+        t->all = BY_MX;
+    return t;
+}
+
+/* Room for one more of each. */
+static bool make_room(struct delivery_table *t)
+{
+    if (t->hop_n == t->hop_room) {
+        struct delivery_hop *hops = reallocarray(t->hops, 2 * t->hop_n + 1, sizeof *hops);
+        if (!hops)
+            return false;
+        t->hops = hops;
+        t->hop_room = 2 * t->hop_n + 1;
+    }
+    if (t->row_n == t->row_room) {
+        struct row *rows = reallocarray(t->rows, 2 * t->row_n + 1, sizeof *rows);
+        if (!rows)
+            return false;
+        t->rows = rows;
+        t->row_room = 2 * t->row_n + 1;
+    }
+    return true;
 }
 
 void delivery_table_destroy(struct delivery_table *t)
@@ -203,12 +221,12 @@ static bool taken(const struct delivery_table *t, const char *name)
 }
 
 /* The hop of its kind that is there, or a new one. */
-static const struct delivery_hop *settle(struct delivery_table *t, struct delivery_hop *h)
+static int settle(struct delivery_table *t, struct delivery_hop *h)
 {
     unsigned number = 1;
     for (size_t i = 0; i < t->hop_n; i++)
         if (delivery_hop_same(&t->hops[i], h))
-            return &t->hops[i];
+            return (int)i;
     if (h->mx)
         name_mx(h);
     else
@@ -216,14 +234,14 @@ static const struct delivery_hop *settle(struct delivery_table *t, struct delive
             name_host(h, number++);
         while (taken(t, h->name));
     t->hops[t->hop_n] = *h;
-    return &t->hops[t->hop_n++];
+    return (int)t->hop_n++;
 }
 
 static const struct row *find(
     const struct delivery_table *t, enum delivery_by by, struct slice domain)
 {
     for (size_t i = 0; i < t->row_n; i++)
-        if (t->rows[i].by == by && slice_eq(t->rows[i].domain, domain))
+        if (t->rows[i].by == by && slice_eq(slice(t->rows[i].domain, t->rows[i].domain_n), domain))
             return &t->rows[i];
     return NULL;
 }
@@ -241,28 +259,32 @@ static bool canonical(struct slice domain, char out[ADDRESS_DOMAIN_MAX], struct 
 }
 
 /* A plain way by MX is no hop. */
-static const struct delivery_hop *hop_of(struct delivery_table *t, struct delivery_hop *h)
+static int hop_of(struct delivery_table *t, struct delivery_hop *h)
 {
-    return h->mx && !h->way.source_n ? NULL : settle(t, h);
+    return h->mx && !h->way.source_n ? BY_MX : settle(t, h);
 }
 
 bool delivery_table_add(struct delivery_table *t, enum delivery_by by, struct slice domain,
     const struct delivery_way *way, char why[DELIVERY_TABLE_WHY])
 {
     struct delivery_hop h = {.way = *way};
-    struct row *row = &t->rows[t->row_n];
+    struct slice name;
     if (!take_way(&h, why))
         return false;
+    if (!make_room(t))
+        return no(why, "out of memory");
     if (by == DELIVERY_BY_ALL) {
         t->all = hop_of(t, &h);
         return true;
     }
     if (t->row_n == DELIVERY_ROWS_MAX)
         return no(why, "there are more than %d routes", DELIVERY_ROWS_MAX);
-    if (!canonical(domain, row->text, &row->domain))
+    struct row *row = &t->rows[t->row_n];
+    if (!canonical(domain, row->domain, &name))
         return no(why, SLICE_FMT " is no domain", SLICE_ARG(slice_sub(domain, 0, 100)));
-    if (find(t, by, row->domain))
-        return no(why, SLICE_FMT " has a route already", SLICE_ARG(row->domain));
+    if (find(t, by, name))
+        return no(why, SLICE_FMT " has a route already", SLICE_ARG(name));
+    row->domain_n = name.n;
     row->by = by;
     row->hop = hop_of(t, &h);
     t->row_n++;
@@ -277,7 +299,8 @@ static const struct delivery_hop *choose(
     const struct row *row = find(t, DELIVERY_BY_RECIPIENT, recipient);
     if (!row && sender.n)
         row = find(t, DELIVERY_BY_SENDER, sender);
-    return row ? row->hop : t->all;
+    int hop = row ? row->hop : t->all;
+    return hop == BY_MX ? NULL : &t->hops[hop];
 }
 
 struct slice delivery_table_route(const struct delivery_table *t, struct slice recipient,
@@ -362,10 +385,10 @@ uint32_t delivery_table_mark(const struct delivery_table *t)
     for (size_t i = 0; t && i < t->row_n; i++) {
         const struct row *row = &t->rows[i];
         uint32_t one = add_mark(0, row->by == DELIVERY_BY_SENDER ? S("sender") : S("recipient"));
-        one = add_mark(one, row->domain);
-        mark += add_mark(one, row->hop ? slice_str(row->hop->name) : S("mx"));
+        one = add_mark(one, slice(row->domain, row->domain_n));
+        mark += add_mark(one, row->hop == BY_MX ? S("mx") : slice_str(t->hops[row->hop].name));
     }
-    return t && t->all ? mark + add_mark(1, slice_str(t->all->name)) : mark;
+    return t && t->all != BY_MX ? mark + add_mark(1, slice_str(t->hops[t->all].name)) : mark;
 }
 
 size_t delivery_table_hops(const struct delivery_table *t, const struct delivery_hop **first)

@@ -16,7 +16,6 @@
 #include "delivery/route.h"
 #include "queue/queue.h"
 
-#define DELIVERY_HOPS_MAX    257 /* one for each row, and that of all mail */
 #define DELIVERY_ROWS_MAX    256
 #define DELIVERY_SOURCES_MAX 2 /* one IPv4 and one IPv6 address */
 #define DELIVERY_TABLE_WHY   400

@@ -3,10 +3,13 @@ import base64
 import contextlib
 import os
 import shutil
+import smtplib
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 from outbound import A, B, MORE, NOBODY, SINK, Certificate, Names, Sink, World, bounce, empty_queue, free_port, inbox
@@ -305,6 +308,70 @@ def lmtp_servers():
                 b.close()
 
 
+class Lmtp:
+    """Speaks LMTP and nothing else; after the dot it says of each recipient what outcomes has for it."""
+
+    def __init__(self, outcomes):
+        self.outcomes, self.commands = outcomes, []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.via = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                c, _ = self.listener.accept()
+                with contextlib.suppress(OSError), c, c.makefile("rwb", buffering=0) as f:
+                    f.write(b"220 lmtp.test LMTP\r\n")
+                    self.dialogue(f)
+
+    def dialogue(self, f):
+        recipients = []
+        for line in f:
+            verb = line.decode().strip()
+            self.commands.append(verb)
+            if verb.startswith("LHLO"):
+                f.write(b"250-lmtp.test\r\n250 PIPELINING\r\n")
+            elif verb.startswith("RCPT"):
+                recipients.append(verb.split("<")[1].split("@")[0])
+                f.write(b"250 ok\r\n")
+            elif verb == "DATA":
+                f.write(b"354 go on\r\n")
+                while f.readline() != b".\r\n":
+                    pass
+                f.write("".join("%s\r\n" % self.outcomes[r] for r in recipients).encode())
+                recipients = []
+            else:
+                f.write(b"221 bye\r\n" if verb == "QUIT" else b"250 ok\r\n")
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+def an_outcome_for_each():
+    """What an LMTP server without DSN has taken is delivered: there is nobody else who could report it."""
+    lmtp_server = Lmtp({"bob": "250 2.1.5 there", "bea": "452 4.2.2 full", "ben": "550 5.7.1 not him"})
+    with World(names) as w:
+        outbound(w.a, 'routes = ( { recipient = "b.test", via = "%s", protocol = "lmtp" } ),' % lmtp_server.via)
+        w.send("ben@b.test", "bea@b.test", "bob@b.test")
+        waits(w.a, "452 4.2.2 full")
+        assert "RCPT TO:<bob@b.test>" in lmtp_server.commands and lmtp_server.commands[0] == "LHLO mx.a.test", lmtp_server.commands
+        report = inbox(w.a, "ann@a.test")[0].as_string()
+        assert "ben@b.test" in report and "bob@b.test" not in report and "bea@b.test" not in report, report
+        lmtp_server.outcomes["bea"] = "250 2.1.5 there"
+        w.a.cli("queue", "retry")
+        empty_queue(w.a)
+        context = ssl._create_unverified_context()
+        with smtplib.SMTP("127.0.0.1", w.a.ports["submission"], timeout=PATIENCE) as smtp:
+            smtp.starttls(context=context)
+            smtp.login("ann@a.test", "secret")
+            smtp.sendmail("ann@a.test", "bob@b.test", "From: ann@a.test\r\n\r\nx\r\n", rcpt_options=["NOTIFY=SUCCESS"])
+        report = inbox(w.a, "ann@a.test", 2)[1].as_string()
+        assert "Action: delivered" in report and "bob@b.test" in report, report
+    lmtp_server.close()
+
+
 def an_lmtp_server_that_is_not_there():
     with World(names) as w:
         path = os.path.join(folder, "lmtp.sock")
@@ -439,7 +506,7 @@ os.chmod(folder, 0o755)
 authority = Certificate(folder, "authority.test", authority=True)
 try:
     code = run_cases([a_smarthost_with_a_login, a_smarthost_that_is_verified, a_login_that_is_refused, no_login_without_tls, what_a_smarthost_thinks_of_us,
-                      routes_by_domain, a_reload_moves_what_waits, many_move_at_once, lmtp_servers, an_lmtp_server_that_is_not_there,
+                      routes_by_domain, a_reload_moves_what_waits, many_move_at_once, lmtp_servers, an_outcome_for_each, an_lmtp_server_that_is_not_there,
                       source_addresses, both_families, private_addresses, names_asked_elsewhere, settings_that_are_wrong])
 finally:
     names.close()
