@@ -11,6 +11,7 @@
 
 #define STORE   (30 * CLOCK_SEC)
 #define FLIGHTS 1024 /* domains whose policies are being fetched at once */
+#define TURNS   3    /* fetches of others that one waits for */
 #define HELD    4096 /* domains with a failed fetch; on one place the last one counts */
 
 METRIC(fetched, METRIC_COUNTER, "barid_sts_fetches_total", "result=\"fetched\"",
@@ -209,18 +210,26 @@ void sts_find(struct sts *s, struct slice domain, struct arena *arena, struct st
         return;
     if ((found->have && !strcmp(found->policy.id, id)) || is_held(s, domain, id))
         return;
-    switch (board(s, &f)) {
-    case BOARD_FLY:
-        fetch(s, domain, id, arena, found, deadline_min(until, deadline_in(STS_FETCH)));
-        land(s, &f);
-        if (!task_cancelled())
-            tell(domain, found, found->have);
-        break;
-    case BOARD_WAITED:
-        found->have = sts_store_read(s->remote->store, domain, arena, &found->policy, until);
-        break;
-    case BOARD_FULL:
-        break;
+    /* Who waited takes what is kept now. Is that not what the record says, the fetch failed or the
+     * store is full: another one looks for himself. */
+    for (int turn = 0; turn < TURNS; turn++) {
+        enum boarding boarded = board(s, &f);
+        if (boarded == BOARD_FULL)
+            return;
+        if (boarded == BOARD_FLY) {
+            fetch(s, domain, id, arena, found, deadline_min(until, deadline_in(STS_FETCH)));
+            land(s, &f);
+            if (!task_cancelled())
+                tell(domain, found, found->have);
+            return;
+        }
+        struct sts_policy kept;
+        if (sts_store_read(s->remote->store, domain, arena, &kept, until)) {
+            found->policy = kept;
+            found->have = true;
+        }
+        if ((found->have && !strcmp(found->policy.id, id)) || is_held(s, domain, id))
+            return;
     }
 }
 
