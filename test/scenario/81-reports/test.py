@@ -3,7 +3,6 @@ that has a time (2852) or a priority (6710). No names are needed: all mail goes 
 import contextlib
 import email
 import email.policy
-import imaplib
 import smtplib
 import socket
 import ssl
@@ -11,6 +10,7 @@ import sys
 import threading
 import time
 
+from outbound import inbox
 from server import PATIENCE, Server, run_cases
 
 SINK = "127.0.0.4"
@@ -19,12 +19,6 @@ dns = { servers = ["127.0.0.1:9"], trust_anchor = "none" }
 outbound = { relay = "%s:%d", allow_private_addresses = true }
 """
 TEXT = "From: ann@a.test\r\nSubject: hello\r\n\r\nthe body\r\n"
-
-
-def free_port(address):
-    with socket.socket() as s:
-        s.bind((address, 0))
-        return s.getsockname()[1]
 
 
 class Sink:
@@ -144,20 +138,6 @@ def say(smtp, sender, recipients, mail, text):
         must(250, "RCPT TO:<%s>%s" % (address, parameters and " " + parameters))
     code, reply = smtp.data(text.encode())
     assert code == 250, (code, reply)
-
-
-def inbox(s, user, count=1):
-    until = time.monotonic() + PATIENCE
-    while True:
-        with imaplib.IMAP4("127.0.0.1", s.ports["imap"], timeout=PATIENCE) as imap:
-            imap.login(user, "secret")
-            n = int(imap.select("INBOX", readonly=True)[1][0])
-            if n >= count:
-                assert n == count, "%d messages" % n
-                return [email.message_from_bytes(imap.fetch(str(i + 1), "BODY.PEEK[]")[1][0][1],
-                                                 policy=email.policy.default) for i in range(n)]
-        assert time.monotonic() < until, "%d messages, not %d: %s" % (n, count, s.log()[-2000:])
-        time.sleep(0.02)
 
 
 def facts(report, *fields, without=(), whole=False):
