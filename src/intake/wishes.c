@@ -23,8 +23,8 @@ void intake_wishes_copy(const struct intake_wishes *w, bool tls_optional, struct
         m->flags |= QUEUE_TLS_OPTIONAL;
     m->priority = w->priority;
     m->hold_until = w->hold_until;
-    if (w->hold_for) { /* from when the message is complete: never released too early */
-        m->hold_until = m->created + w->hold_for;
+    if (w->hold_for) { /* from when the message is complete, in whole seconds: never too early */
+        m->hold_until = m->created + w->hold_for + 1;
         m->flags |= QUEUE_HELD_FOR;
     }
 }

@@ -50,7 +50,8 @@ enum queue_flag {
     QUEUE_DELIVERBY_RETURN = 64, /* RFC 2852: bounce, else only tell */
     QUEUE_DELIVERBY_TRACE = 128,
     QUEUE_IS_REPORT = 256, /* a DSN of ours: it never gives rise to another */
-    QUEUE_HELD_FOR = 512,  /* hold_until was given as an interval (HOLDFOR) */
+    QUEUE_HELD_FOR = 512,  /* HOLDFOR: hold_until is created, the interval, and 1 for the part of a
+                              second that created lacks */
 };
 
 struct queue_message {

@@ -156,7 +156,8 @@ static struct slice hold_text(const struct queue_message *m, char text[DSN_HOLD_
     if (!m->hold_until)
         return (struct slice){0};
     if (m->flags & QUEUE_HELD_FOR) {
-        int n = snprintf(text, DSN_HOLD_MAX, "for;%lld", (long long)(m->hold_until - m->created));
+        long long seconds = m->hold_until - m->created - 1;
+        int n = snprintf(text, DSN_HOLD_MAX, "for;%lld", seconds);
         return slice(text, (size_t)n);
     }
     struct date date = date_from_unix(m->hold_until, 0);

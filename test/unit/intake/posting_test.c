@@ -252,7 +252,7 @@ static void held_task(void *arg)
     CHECK(queued() == 4); /* joe gets one copy */
     for (size_t i = 0; i < entry_n; i++) {
         const struct queue_message *m = &entries[i].message;
-        CHECK(m->hold_until == m->created + 500 && entries[i].next == m->hold_until);
+        CHECK(m->hold_until == m->created + 501 && entries[i].next == m->hold_until);
         CHECK(m->flags & QUEUE_HELD_FOR);
     }
     const struct found *f = entry_of("bob@our.test");
