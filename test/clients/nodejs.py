@@ -15,8 +15,8 @@ def installed():
     for program in ("node", "npm"):
         if not shutil.which(program):
             return None, program + " is not installed"
-    if int(run("node", "--version").split(b".")[0][1:]) < 20:
-        return None, "they need node 20"
+    if int(run("node", "--version").split(b".")[0][1:]) < 18:
+        return None, "they need node 18"
     folder = os.path.join(os.path.dirname(os.path.abspath(BARID)), "node")
     lock = os.path.join(folder, "package-lock.json")
     with open(os.path.join(HERE, "package-lock.json"), "rb") as f:
@@ -38,7 +38,7 @@ def installed():
     if done and done.returncode == 0:
         return folder, None
     shutil.rmtree(folder)
-    why = [line for line in done.stderr.splitlines() if "code E" in line][-1:] if done else ["no answer"]
+    why = [line for line in done.stderr.splitlines() if " code " in line][-1:] if done else ["no answer"]
     return None, "npm's registry: " + " ".join(why)
 
 
