@@ -27,7 +27,7 @@ static void session(void *arg)
     struct slice out = buffer_slice(&d->output);
     check_lines(out);
     bool update = slice_find_slice(out, S("POP3 signing off (")) != SLICE_NONE;
-    size_t left = dialog_messages();
+    size_t left = dialog_messages(fixture_store);
     CHECK(left <= 3 && (update || left == 3));
     CHECK(fixture_faults(false) == 0 && conn_count() == 0);
     dialog_finish(d);

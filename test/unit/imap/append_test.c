@@ -73,7 +73,7 @@ TEST(is_kept)
                        "\r\n\n\r)\xff\r\n"
                        "3 APPEND {5}\r\nINBOX {5+}\r\nabc\r\n\r\n" LOGOUT),
         IN SEND "1" KEPT "2" KEPT "+ OK\r\n3" KEPT BYE);
-    CHECK(dialog_messages() == 3);
+    CHECK(dialog_messages(fixture_store) == 3);
     struct look one = look(1), two = look(2);
     CHECK(one.found && one.message.size == 5 && !one.message.flags && !one.message.keywords);
     CHECK(two.found && two.message.size == 6 && two.message.flags == MAILBOX_SEEN);
@@ -87,7 +87,7 @@ TEST(any_cut)
     dialog_talk(LOGIN "1 APPEND INBOX (\\Draft) {12}\r\nSubject: x\r\n\r\n"
                       "2 APPEND {5+}\r\nINBOX {3+}\r\nabc\r\n" LOGOUT,
         IN SEND "1" KEPT "2" KEPT BYE);
-    CHECK(dialog_messages() == 12);
+    CHECK(dialog_messages(fixture_store) == 12);
 }
 
 #define NONEXISTENT " NO [TRYCREATE] There is no such mailbox\r\n"
@@ -108,7 +108,7 @@ TEST(is_refused_before_it_comes)
     dialog_talk(LOGIN "3 APPEND INBOX {99999999999+}\r\n" LOGOUT,
         IN "3 NO [TOOBIG] The message is larger than 60000 bytes\r\n"
            "* BYE [TOOBIG] That is far more than anybody should send\r\n");
-    CHECK(dialog_messages() == 0);
+    CHECK(dialog_messages(fixture_store) == 0);
 }
 
 TEST(is_refused_when_it_is_there)
@@ -118,7 +118,7 @@ TEST(is_refused_when_it_is_there)
         IN "1 NO The message has a NUL octet; encode it as base64\r\n"
            "2 BAD Nothing may follow the message\r\n3 BAD One message in each APPEND\r\n"
            "4 OK Done\r\n" BYE);
-    CHECK(dialog_messages() == 0);
+    CHECK(dialog_messages(fixture_store) == 0);
 }
 
 static void talk_of(const char *head, size_t n, const char *want)
@@ -144,7 +144,7 @@ TEST(sizes)
     dialog_service.message_size = 1000000;
     talk_of("1 APPEND INBOX ", 100001,
         IN "1 NO [OVERQUOTA] The message is larger than the quota\r\n" BYE);
-    CHECK(dialog_messages() == 2);
+    CHECK(dialog_messages(fixture_store) == 2);
 }
 
 static void without_quota(void)
@@ -178,7 +178,7 @@ TEST(a_lost_connection_keeps_nothing)
     dialog_talk(LOGIN "1 APPEND INBOX {50}\r\nhello", IN SEND);
     dialog_talk(LOGIN "1 APPEND INBOX {5}\r\nhello", IN SEND);
     dialog_talk(LOGIN "1 APPEND INBOX {5}\r\nhello\r", IN SEND);
-    CHECK(dialog_messages() == 0);
+    CHECK(dialog_messages(fixture_store) == 0);
 }
 
 TEST(fails_with_the_store)

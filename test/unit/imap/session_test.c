@@ -188,7 +188,7 @@ TEST(drained_in_the_middle)
     CHECK(slice_ends(
         buffer_slice(&d.output), S("* BYE [UNAVAILABLE] The server ends this connection\r\n")));
     dialog_finish(&d);
-    CHECK(dialog_messages() == 0);
+    CHECK(dialog_messages(fixture_store) == 0);
 }
 
 int main(void)

@@ -117,7 +117,7 @@ static void run_maildrop(void *arg)
     CHECK(pop3_client_dele(c, 3, PATIENCE) == ANSWER_OK);
     CHECK(pop3_client_noop(c, PATIENCE) == ANSWER_OK);
     finish(c);
-    CHECK(dialog_messages() == MESSAGES - 1);
+    CHECK(dialog_messages(fixture_store) == MESSAGES - 1);
     /* one that goes away deletes nothing */
     c = begin();
     CHECK(log_in(c, "USER", S(SPEAKER_PASSWORD)) == ANSWER_OK);
@@ -125,7 +125,7 @@ static void run_maildrop(void *arg)
     pop3_client_destroy(c);
     c = begin();
     finish(c);
-    CHECK(dialog_messages() == MESSAGES - 1);
+    CHECK(dialog_messages(fixture_store) == MESSAGES - 1);
     for (size_t i = 0; i < MESSAGES; i++)
         buffer_finish(&messages[i]);
     fixture_close();

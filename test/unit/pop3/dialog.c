@@ -1,131 +1,16 @@
 #include "unit/pop3/dialog.h"
-#include <arpa/inet.h>
 
 struct pop3_service dialog_service = {
     .hostname = "mail.example.org", .plaintext_without_tls = true, .connections_per_account = 100};
 
-/* ---- a memory stream that tells its end ---- */
-
-static struct stream_ops telling, memory;
-static struct {
-    struct stream *stream;
-    struct dialog *dialog;
-} streams[8];
-
-/* The slot of s; of NULL: a free one. */
-static size_t slot_of(const struct stream *s)
+void dialog_accept(struct conn_options *o)
 {
-    size_t i = 0;
-    while (streams[i].stream != s)
-        i++;
-    return i;
-}
-
-static ssize_t tell_read(struct stream *s, void *to, size_t n)
-{
-    struct dialog *d = streams[slot_of(s)].dialog;
-    if (++d->reads == 2 && d->after_first)
-        d->after_first();
-    return memory.read(s, to, n);
-}
-
-static void tell_destroy(struct stream *s)
-{
-    size_t i = slot_of(s);
-    streams[i].stream = NULL;
-    event_raise(&streams[i].dialog->ended);
-    memory.destroy(s);
-}
-
-static struct stream *telling_stream(struct dialog *d)
-{
-    struct stream *s = stream_memory(d->input, d->piece, !d->stay, &d->output);
-    size_t i = slot_of(NULL);
-    streams[i].stream = s;
-    streams[i].dialog = d;
-    if (!memory.read) {
-        memory = telling = *s->ops;
-        telling.read = tell_read;
-        telling.destroy = tell_destroy;
-    }
-    s->ops = &telling;
-    return s;
-}
-
-/* ---- connections ---- */
-
-void dialog_start(struct dialog *d)
-{
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(4711)};
-    struct conn_options options = {.fd = -1, .listener = "pop3"};
     struct slice refusal;
-    CHECK(inet_pton(AF_INET, d->address ? d->address : "192.0.2.1", &in.sin_addr) == 1);
-    peer_set(&options.peer, (struct sockaddr *)&in, sizeof in);
-    buffer_init(&d->output, (size_t)64 << 20);
-    event_init(&d->ended);
-    options.stream = telling_stream(d);
-    CHECK(
-        pop3_accept(&dialog_service, &options.peer, &options.handler, &options.session, &refusal));
-    d->conn = conn_create(&options);
-    CHECK(d->conn);
+    o->listener = "pop3";
+    CHECK(pop3_accept(&dialog_service, &o->peer, &o->handler, &o->session, &refusal));
 }
 
-void dialog_wait(struct dialog *d)
+void dialog_serve(struct store *store)
 {
-    CHECK(event_wait(&d->ended, deadline_in(60 * CLOCK_SEC)) == WAIT_OK);
-}
-
-void dialog_finish(struct dialog *d)
-{
-    buffer_finish(&d->output);
-}
-
-void dialog_expect(struct dialog *d, size_t n)
-{
-    deadline until = deadline_in(10 * CLOCK_SEC);
-    while (d->output.n < n) {
-        CHECK(clock_now() < until);
-        task_sleep(deadline_in(CLOCK_MS));
-    }
-}
-
-static void compare(const struct dialog *d, struct slice want)
-{
-    struct slice out = buffer_slice(&d->output);
-    if (slice_eq(out, want))
-        return;
-    fprintf(stderr, "pieces of %zu: said\n" SLICE_FMT "\nnot\n" SLICE_FMT "\n", d->piece,
-        SLICE_ARG(out), SLICE_ARG(want));
-    abort();
-}
-
-static void say(struct slice input, size_t piece, struct slice want)
-{
-    struct dialog d = {.input = input, .piece = piece};
-    dialog_start(&d);
-    dialog_wait(&d);
-    compare(&d, want);
-    dialog_finish(&d);
-}
-
-void dialog_say(struct slice input, const char *want)
-{
-    say(input, 0, slice_str(want));
-}
-
-void dialog_talk(const char *input, const char *want)
-{
-    static const size_t pieces[] = {0, 1, 2, 3, 7, 31};
-    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
-        say(slice_str(input), pieces[i], slice_str(want));
-}
-
-size_t dialog_messages(void)
-{
-    struct mailbox_listing list;
-    struct store *store = dialog_service.store;
-    CHECK(mailbox_list_messages(store, ACCOUNT, MAILBOX_INBOX, &list, SOON) == OUTCOME_DONE);
-    size_t n = list.n;
-    mailbox_listing_finish(&list);
-    return n;
+    dialog_service.store = store;
 }

@@ -14,17 +14,7 @@ static void with_store(void (*fn)(void))
     fixture_close();
 }
 
-#define TEST(name)                                                                                 \
-    static void name##_body(void);                                                                 \
-    static void name##_task(void *arg)                                                             \
-    {                                                                                              \
-        with_store(name##_body);                                                                   \
-    }                                                                                              \
-    static void name(void **state)                                                                 \
-    {                                                                                              \
-        fixture_run(name##_task);                                                                  \
-    }                                                                                              \
-    static void name##_body(void)
+#define TEST(name) DIALOG_TEST(name, with_store)
 
 #define CAPA_END                                                                                   \
     "RESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\nIMPLEMENTATION barid\r\n.\r\n"

@@ -12,17 +12,7 @@ static void with_store(void (*fn)(void))
     fixture_close();
 }
 
-#define TEST(name)                                                                                 \
-    static void name##_body(void);                                                                 \
-    static void name##_task(void *arg)                                                             \
-    {                                                                                              \
-        with_store(name##_body);                                                                   \
-    }                                                                                              \
-    static void name(void **state)                                                                 \
-    {                                                                                              \
-        fixture_run(name##_task);                                                                  \
-    }                                                                                              \
-    static void name##_body(void)
+#define TEST(name) DIALOG_TEST(name, with_store)
 
 #define IN           GREETING NAME_OK
 #define M1           "Subject: 1\r\n\r\none\r\n"        /* 19 */
@@ -104,7 +94,7 @@ TEST(marks)
                "deleted\r\n"
                "-ERR Message 2 is deleted\r\n+OK 2 messages (40 octets)\r\n1 19\r\n3 21\r\n.\r\n"
                "+OK 2 40\r\n+OK Maildrop has " THREE "+OK 3 64\r\n+OK Nothing done\r\n" LEFT(3));
-    CHECK(dialog_messages() == 3);
+    CHECK(dialog_messages(fixture_store) == 3);
 }
 
 TEST(only_quit_deletes)
@@ -113,12 +103,12 @@ TEST(only_quit_deletes)
     /* The connection is lost. */
     dialog_talk(
         LOGIN "DELE 1\r\nDELE 3\r\n", IN LOGGED("3 messages (64 octets)") DELETED(1) DELETED(3));
-    CHECK(dialog_messages() == 3);
+    CHECK(dialog_messages(fixture_store) == 3);
     dialog_talk(LOGIN "DELE 1\r\nQUI", IN LOGGED("3 messages (64 octets)") DELETED(1));
-    CHECK(dialog_messages() == 3);
+    CHECK(dialog_messages(fixture_store) == 3);
     dialog_say(S(LOGIN "DELE 1\r\nDELE 3\r\nQUIT\r\nSTAT\r\n"),
         IN LOGGED("3 messages (64 octets)") DELETED(1) DELETED(3) LEFT(1));
-    CHECK(dialog_messages() == 1);
+    CHECK(dialog_messages(fixture_store) == 1);
     CHECK(fixture_faults(false) == 0);
 }
 
@@ -139,7 +129,7 @@ TEST(more_deletes_than_a_batch)
     buffer_add(&in, S("QUIT\r\n"));
     buffer_add(&want, slice(LEFT(1), sizeof LEFT(1)));
     dialog_say(buffer_slice(&in), want.p);
-    CHECK(dialog_messages() == 1);
+    CHECK(dialog_messages(fixture_store) == 1);
     CHECK(fixture_faults(false) == 0);
     buffer_finish(&in);
     buffer_finish(&want);
@@ -249,7 +239,7 @@ TEST(a_message_removed_by_somebody_else)
     dialog_wait(&d);
     CHECK(slice_eq(buffer_slice(&d.output),
         S(IN LOGGED("3 messages (64 octets)") REMOVED REMOVED DELETED(2) DELETED(1) LEFT(1))));
-    CHECK(dialog_messages() == 1);
+    CHECK(dialog_messages(fixture_store) == 1);
     CHECK(fixture_faults(false) == 0);
     dialog_finish(&d);
 }
@@ -326,7 +316,7 @@ TEST(draining)
     CHECK(slice_starts(buffer_slice(&d.output), want));
     CHECK(slice_eq(slice_from(buffer_slice(&d.output), want.n),
         S("-ERR [SYS/TEMP] The server ends this connection; nothing was deleted\r\n")));
-    CHECK(dialog_messages() == 3);
+    CHECK(dialog_messages(fixture_store) == 3);
     dialog_finish(&d);
 }
 
@@ -338,7 +328,7 @@ TEST(silence_deletes_nothing)
     dialog_start(&d);
     dialog_wait(&d);
     CHECK(slice_eq(buffer_slice(&d.output), S(IN LOGGED("3 messages (64 octets)") DELETED(1))));
-    CHECK(dialog_messages() == 3);
+    CHECK(dialog_messages(fixture_store) == 3);
     dialog_finish(&d);
     dialog_service.timeout = 0;
 }
@@ -403,7 +393,7 @@ TEST(an_unknown_outcome_gets_no_reply)
     dialog_say(S(LOGIN "QUIT\r\n"),
         IN "-ERR [SYS/TEMP] Cannot open the maildrop, try again later\r\n" BYE);
     memory_restart(fixture_store);
-    CHECK(dialog_messages() == 3);
+    CHECK(dialog_messages(fixture_store) == 3);
 }
 
 static void fail_soon(void)
@@ -430,7 +420,7 @@ TEST(a_store_that_fails_under_a_session)
             1) "-ERR [SYS/TEMP] Some deleted messages not removed\r\n")));
     dialog_finish(&d);
     memory_restart(fixture_store);
-    CHECK(dialog_messages() == 3);
+    CHECK(dialog_messages(fixture_store) == 3);
     buffer_finish(&in);
 }
 
