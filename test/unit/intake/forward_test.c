@@ -1,38 +1,18 @@
 /* Aliases that lead elsewhere, over real connections with a directory, the memory store and a queue
  * whose couriers never go. */
-#include "delivery/route.h"
 #include "intake/srs.h"
-#include "queue/manage.h"
-#include "unit/intake/world.h"
+#include "unit/intake/outward.h"
 
 #define ENTRIES_MAX 2100
 
-static struct delivery_rules rules;
 static uint64_t ann, bob;
-
-static void no_carry(void *arg, struct queue_batch *b)
-{
-}
 
 static void open_all(void)
 {
-    char why[256];
-    struct queue_options q = {.carry = no_carry};
     open_world();
-    q.store = store;
+    open_queue();
     ann = add_account("ann@our.test", 0, false);
     bob = add_account("bob@our.test", 4096, false);
-    options.queue = queue_open(&q, why, SOON);
-    options.rules = &rules;
-    CHECK(options.queue);
-}
-
-static void close_all(void)
-{
-    while (conn_count())
-        task_sleep(deadline_in(CLOCK_MS));
-    queue_close(options.queue);
-    close_world();
 }
 
 static void alias(const char *address, const char *target)

@@ -1,16 +1,11 @@
 /* Limits for senders: each is reached and exceeded by one, on a clock of the test. */
 #include "delivery/remote.h"
-#include "delivery/route.h"
-#include "queue/manage.h"
-#include "unit/intake/world.h"
+#include "unit/intake/local.h"
+#include "unit/intake/outward.h"
 
-#define OTHER 4000000001u
-#define MAIL  "From: ann@our.test\r\n\r\nx\r\n.\r\n"
+#define MAIL "From: ann@our.test\r\n\r\nx\r\n.\r\n"
 
 static const struct intake_user users[] = {{false, OTHER, "www", "ann@our.test"}};
-static struct smtp_service local;
-static struct delivery_rules rules;
-static struct queue *queue;
 static uint64_t ann;
 static _Atomic int64_t shift; /* s */
 
@@ -26,56 +21,18 @@ static int64_t wall(void)
     return (INT64_C(1800000000) + atomic_load(&shift)) * 1000000;
 }
 
-static void carry(void *arg, struct queue_batch *batch)
-{
-}
-
 static void open_all(struct sent_limits limits)
 {
-    char why[256];
-    const struct queue_options q = {.carry = carry};
     open_world();
+    open_queue();
     atomic_store(&shift, 0);
     options.users = users;
     options.user_n = 1;
     options.limits = limits;
-    options.rules = &rules;
-    struct queue_options with = q;
-    with.store = store;
-    options.queue = queue = queue_open(&with, why, SOON);
-    CHECK(queue);
     intake_sendmail(&options, &local);
     local.error_delay = 1;
     ann = add_account("ann@our.test", 0, false);
     add_account("bob@our.test", 0, false);
-}
-
-static void close_all(void)
-{
-    while (conn_count())
-        task_sleep(deadline_in(CLOCK_MS));
-    queue_close(queue);
-    options = (struct intake_options){0};
-    close_world();
-}
-
-static void call(struct client *c)
-{
-    int fds[2];
-    struct slice refusal;
-    struct conn_options o = {.listener = "sendmail"};
-    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
-    o.peer.unix_socket = o.peer.has_uid = true;
-    o.peer.uid = OTHER;
-    CHECK(smtp_accept(&local, &o.peer, &o.handler, &o.session, &refusal));
-    o.fd = fds[0];
-    o.stream = stream_socket(fds[0]);
-    CHECK(conn_create(&o));
-    c->fd = fds[1];
-    c->ssl = NULL;
-    buffer_init(&c->heard, (size_t)1024 * 1024);
-    HEARS(c, "220 ");
-    SAYS(c, "EHLO me\r\n", "250-mx.our.test");
 }
 
 static void begin(struct client *c, unsigned n)
@@ -114,7 +71,7 @@ static bool queued(unsigned waiting, unsigned held)
     struct queue_figures figures;
     struct tally t = {0};
     CHECK(queue_list(store, &f, tally, &t, SOON) == OUTCOME_DONE);
-    CHECK(queue_figures(queue, &figures, SOON) && figures.held == t.held);
+    CHECK(queue_figures(options.queue, &figures, SOON) && figures.held == t.held);
     return t.waiting == waiting && t.held == held;
 }
 
@@ -122,7 +79,7 @@ static void hours_task(void *arg)
 {
     struct client c;
     open_all((struct sent_limits){.hour = 4, .day = 6});
-    call(&c);
+    call_as(&c, OTHER, "220 ");
     begin(&c, 2);
     SAYS(&c, "RCPT TO:<bob@our.test>\r\n", "250 ");
     finish(&c, "250 ");
@@ -159,7 +116,7 @@ static void together_task(void *arg)
     struct client c[2];
     open_all((struct sent_limits){.hour = 4});
     for (int i = 0; i < 2; i++) {
-        call(&c[i]);
+        call_as(&c[i], OTHER, "220 ");
         begin(&c[i], 2 + (unsigned)i);
     }
     SAYS(&c[0], DATA, "354 ");
@@ -181,7 +138,7 @@ static void holds_task(void *arg)
     uint64_t changed;
     struct queue_filter f = {.account = ann};
     open_all((struct sent_limits){.hold = 3});
-    call(&c);
+    call_as(&c, OTHER, "220 ");
     begin(&c, 3);
     finish(&c, "250 ");
     CHECK(queued(3, 0));
@@ -193,7 +150,7 @@ static void holds_task(void *arg)
     begin(&c, 3);
     finish(&c, "250 ");
     CHECK(queued(6, 1));
-    CHECK(queue_change(store, queue, &f, QUEUE_RELEASE, &changed, SOON) == OUTCOME_DONE);
+    CHECK(queue_change(store, options.queue, &f, QUEUE_RELEASE, &changed, SOON) == OUTCOME_DONE);
     CHECK(queued(7, 0));
     close_client(&c);
     close_all();

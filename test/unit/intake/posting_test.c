@@ -1,27 +1,17 @@
 /* What the envelope asks for, as it is found in the queue: over real connections, with couriers
  * that never go. */
-#include "delivery/route.h"
-#include "queue/manage.h"
-#include "unit/intake/world.h"
+#include "unit/intake/local.h"
+#include "unit/intake/outward.h"
 
-#define OTHER       4000000001u
 #define ENTRIES_MAX 16
 
 static const struct intake_user users[] = {{false, OTHER, "www", "ann@our.test"}};
-static struct smtp_service local;
-static struct delivery_rules rules;
 static uint64_t ann, bob;
-
-static void carry(void *arg, struct queue_batch *b)
-{
-}
 
 static void open_all(void)
 {
-    char why[256];
-    struct queue_options q = {.carry = carry};
     open_world();
-    q.store = store;
+    open_queue();
     ann = add_account("ann@our.test", 0, false);
     bob = add_account("bob@our.test", 4096, false);
     add_alias("both@our.test", "ann@our.test", "bob@our.test");
@@ -29,42 +19,11 @@ static void open_all(void)
     add_alias("away@our.test", "joe@away.test", "joe@away.test");
     options.users = users;
     options.user_n = 1;
-    options.rules = &rules;
-    options.queue = queue_open(&q, why, SOON);
-    CHECK(options.queue);
     intake_mx(&options, &mx);
     intake_lmtp(&options, &lmtp);
     intake_sendmail(&options, &local);
     local.offered |= SMTP_PARAM_HOLD | SMTP_PARAM_BY | SMTP_PARAM_PRIORITY;
     local.hold_max = 1000;
-}
-
-static void close_all(void)
-{
-    while (conn_count())
-        task_sleep(deadline_in(CLOCK_MS));
-    queue_close(options.queue);
-    options = (struct intake_options){0};
-    close_world();
-}
-
-static void call(struct client *c)
-{
-    int fds[2];
-    struct slice refusal;
-    struct conn_options o = {.listener = "sendmail"};
-    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
-    o.peer.unix_socket = o.peer.has_uid = true;
-    o.peer.uid = OTHER;
-    CHECK(smtp_accept(&local, &o.peer, &o.handler, &o.session, &refusal));
-    o.fd = fds[0];
-    o.stream = stream_socket(fds[0]);
-    CHECK(conn_create(&o));
-    c->fd = fds[1];
-    c->ssl = NULL;
-    buffer_init(&c->heard, (size_t)1024 * 1024);
-    HEARS(c, "220 ");
-    SAYS(c, "EHLO me\r\n", "250-mx.our.test");
 }
 
 /* ---- what is in the queue ---- */
@@ -212,7 +171,7 @@ static void wishes_task(void *arg)
     struct client c;
     int64_t now = clock_wall() / 1000000;
     open_all();
-    call(&c);
+    call_as(&c, OTHER, "220 ");
     begin(&c, "ann@our.test", " RET=FULL ENVID=e BY=-5;NT MT-PRIORITY=4");
     to(&c, "x@away.test", " NOTIFY=NEVER ORCPT=rfc822;y@away.test");
     to(&c, "y@away.test", "");
@@ -240,7 +199,7 @@ static void held_task(void *arg)
 {
     struct client c;
     open_all();
-    call(&c);
+    call_as(&c, OTHER, "220 ");
     begin(&c, "ann@our.test", " HOLDFOR=500 ENVID=h");
     to(&c, "bob@our.test", " NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;b@x.test");
     to(&c, "mixed@our.test", "");

@@ -1,8 +1,7 @@
 /* Mail of programs of this machine, as a user that the test chooses. */
-#include "unit/intake/world.h"
+#include "unit/intake/local.h"
 
-#define OTHER 4000000001u /* nobody's */
-#define MAIL  "Subject: x\r\n\r\nx\r\n.\r\n"
+#define MAIL "Subject: x\r\n\r\nx\r\n.\r\n"
 
 static const struct intake_user users[] = {
     {false, OTHER, "www", "ann@our.test"},
@@ -10,7 +9,6 @@ static const struct intake_user users[] = {
     {true, 0, "", "carl@our.test"},
 };
 
-static struct smtp_service local;
 static uint64_t ann, bob, carl;
 
 static void open_all(size_t user_n)
@@ -25,32 +23,10 @@ static void open_all(size_t user_n)
     carl = add_account("carl@our.test", 0, false);
 }
 
-/* uid -1: the system does not say. */
-static void call(struct client *c, int64_t uid, const char *greeting)
-{
-    int fds[2];
-    struct slice refusal;
-    struct conn_options o = {.listener = "sendmail"};
-    CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
-    o.peer.unix_socket = true;
-    o.peer.has_uid = uid >= 0;
-    o.peer.uid = (uint32_t)uid;
-    CHECK(smtp_accept(&local, &o.peer, &o.handler, &o.session, &refusal));
-    o.fd = fds[0];
-    o.stream = stream_socket(fds[0]);
-    CHECK(conn_create(&o));
-    c->fd = fds[1];
-    c->ssl = NULL;
-    buffer_init(&c->heard, (size_t)1024 * 1024);
-    HEARS(c, greeting);
-    if (*greeting == '2')
-        SAYS(c, "EHLO me\r\n", "250-mx.our.test");
-}
-
 static void refused(int64_t uid, const char *greeting)
 {
     struct client c;
-    call(&c, uid, greeting);
+    call_as(&c, uid, greeting);
     CHECK(!*hear(&c));
     close_client(&c);
 }
@@ -66,7 +42,7 @@ static void strangers_task(void *arg)
     refused(OTHER + 1, "554 5.7.1 sendmail.users says that uid 4000000002 sends as gone@our.test, "
                        "which is no account");
     options.connections_per_account = 1;
-    call(&c, OTHER, "220 ");
+    call_as(&c, OTHER, "220 ");
     refused(OTHER, "421 4.7.0 ");
     close_client(&c);
     close_world();
@@ -88,7 +64,7 @@ static void user_task(void *arg)
     struct client c;
     char text[4096];
     open_all(3);
-    call(&c, OTHER, "220 ");
+    call_as(&c, OTHER, "220 ");
     SAYS(&c, "AUTH PLAIN x\r\n", "502 ");
     SAYS(&c, "MAIL FROM:<bob@our.test>\r\n", "553 5.7.1 ");
     SAYS(&c, "MAIL FROM:<x@away.test>\r\n", "553 5.7.1 ");
@@ -125,7 +101,7 @@ static void user_task(void *arg)
     HEARS(&c, "554 5.6.0 ");
     CHECK(count(bob) == 1);
     close_client(&c);
-    call(&c, OTHER + 7, "220 ");
+    call_as(&c, OTHER + 7, "220 ");
     send_as(&c, "me@localhost", "ann@our.test", MAIL);
     HEARS(&c, "250 2.0.0 ");
     CHECK(count(ann) == 2);
@@ -138,7 +114,7 @@ static void administrator_task(void *arg)
     struct client c;
     char text[4096];
     open_all(2);
-    call(&c, geteuid(), "220 ");
+    call_as(&c, geteuid(), "220 ");
     SAYS(&c, "MAIL FROM:<x@away.test>\r\n", "553 5.7.1 ");
     send_as(
         &c, "no-such@our.test", "carl@our.test", "From: another@our.test, www\r\n\r\nx\r\n.\r\n");
@@ -175,7 +151,7 @@ static void long_authors_task(void *arg)
 {
     struct client c;
     open_all(3);
-    call(&c, OTHER, "220 ");
+    call_as(&c, OTHER, "220 ");
     for (int more = 0; more < 2; more++) {
         size_t left = 32 * 1024 - sizeof "From: ann@our.test (\r\n)\r\n" + 1 + (size_t)more;
         SAYS(&c, "MAIL FROM:<>\r\n", "250 ");
