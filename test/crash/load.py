@@ -5,7 +5,7 @@ import re
 import socket
 import subprocess
 
-PATIENCE = 30
+PATIENCE = 60
 DOMAIN = "example.test"
 ACCOUNTS = ("alice", "bob", "carol")
 PASSWORD = "secret"
