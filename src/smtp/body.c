@@ -15,6 +15,15 @@ static void refuse(struct smtp_reply *r, struct smtp_session *s)
         smtp_reply_set(r, 503, "5.5.1", "RCPT comes first");
 }
 
+/* A client of LMTP that pipelines could not know that its recipients are refused. */
+static void say_refused(struct smtp_session *s, const struct smtp_reply *r)
+{
+    if (s->service->lmtp && s->stage == SMTP_STAGE_MAIL && s->tried)
+        smtp_session_say(s, r);
+    else
+        smtp_session_reply(s, r);
+}
+
 /* The hooks agree and the decoder is ready; else the transaction has ended. */
 TASK_FN
 static bool begin(struct smtp_session *s, bool chunked, struct smtp_reply *r)
@@ -27,7 +36,6 @@ static bool begin(struct smtp_session *s, bool chunked, struct smtp_reply *r)
     s->body = (struct smtp_body){.chunked = chunked};
     smtp_dot_init(&s->dot, v->newline, !chunked);
     s->stage = SMTP_STAGE_BODY;
-    s->sink_waits = false;
     return true;
 }
 
@@ -47,7 +55,7 @@ void smtp_body_data(struct smtp_session *s, const struct smtp_command *c)
         smtp_session_bye(s, 554, "5.5.1", "The message was sent before 354 allowed it");
     } else if (!s->accepted) {
         refuse(&r, s);
-        smtp_session_reply(s, &r);
+        say_refused(s, &r);
     } else if (begin(s, false, &r)) {
         smtp_reply_set(&r, 354, NULL, "Send the message, end it with <CRLF>.<CRLF>");
         smtp_session_say(s, &r);
@@ -160,15 +168,14 @@ static void finish(struct smtp_session *s)
     struct smtp_reply r = {0};
     judge(s, &r);
     s->service->hooks->body_end(s, &s->body, &r);
-    if (!r.code) {
+    if (smtp_reply_ok(&r))
+        s->errors = s->idle_commands = 0;
+    if (!r.code)
         smtp_session_close(s);
-    } else if (s->service->lmtp) {
+    else if (s->service->lmtp)
         answer_each(s, &r);
-    } else {
-        if (smtp_reply_ok(&r))
-            s->errors = s->idle_commands = 0;
+    else
         smtp_session_reply(s, &r);
-    }
     smtp_session_reset(s);
 }
 
@@ -178,7 +185,7 @@ static void chunk_complete(struct smtp_session *s)
         struct smtp_reply r = *s->refusal;
         free(s->refusal);
         s->refusal = NULL;
-        smtp_session_reply(s, &r);
+        say_refused(s, &r);
     } else if (s->chunk.last) {
         struct slice rest;
         smtp_dot_finish(&s->dot, &rest);

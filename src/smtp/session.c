@@ -82,7 +82,7 @@ void smtp_session_reset(struct smtp_session *s)
         return;
     s->stage = SMTP_STAGE_READY;
     s->accepted = s->tried = 0;
-    s->mail_utf8 = false;
+    s->mail_utf8 = s->sink_waits = false; /* the sink goes with its message */
     if (s->service->hooks->reset)
         s->service->hooks->reset(s);
 }

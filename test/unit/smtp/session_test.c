@@ -487,6 +487,16 @@ static void the_sink_waits(void **state)
     assert_true(slice_eq(buffer_slice(&policy.body), S("a\r\n.b\r\nc\r\n")));
 }
 
+/* A sink that was full when its transaction ended keeps nobody waiting. */
+static void a_sink_that_is_gone(void **state)
+{
+    greeted();
+    policy.wait = true;
+    starts("MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nBDAT 3\r\na\r\n", "250 ");
+    says("RSET\r\n", "250 2.0.0 Ok\r\n");
+    says("BDAT 3 LAST\r\na\r\nNOOP\r\n", "503 5.5.1 RCPT comes first\r\n250 2.0.0 Ok\r\n");
+}
+
 static void an_unknown_outcome_gets_no_reply(void **state)
 {
     at_data();
@@ -613,6 +623,23 @@ static void lmtp(void **state)
     assert_true(conn.closed);
 }
 
+/* A client that keeps its connection: what was wrong long ago counts no more. */
+static void lmtp_errors_are_forgotten(void **state)
+{
+    service.lmtp = true;
+    open_session("");
+    starts("LHLO me\r\n", "220 ");
+    for (int i = 0; i < 30; i++) {
+        starts("MAIL FROM:<a@x>\r\nRCPT TO:<b@y> X=1\r\nRCPT TO:<b@y>\r\n", "250 2.1.0 ");
+        says("BDAT 3 LAST\r\na\r\n", "250 2.1.5 0 has it\r\n");
+    }
+    for (int i = 0; i < 30; i++) {
+        says("MAIL FROM:<a@x>\r\nRCPT TO:<unknown@y>\r\nDATA\r\n",
+            "250 2.1.0 Sender ok\r\n550 5.1.1 no such user\r\n503 5.5.1 RCPT comes first\r\n");
+        says("BDAT 3 LAST\r\na\r\nRSET\r\n", "503 5.5.1 RCPT comes first\r\n250 2.0.0 Ok\r\n");
+    }
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -641,6 +668,7 @@ int main(void)
         TEST(bdat_too_big),
         TEST(gone_in_the_middle),
         TEST(the_sink_waits),
+        TEST(a_sink_that_is_gone),
         TEST(an_unknown_outcome_gets_no_reply),
         TEST(goodbyes),
         TEST(hostile_addresses),
@@ -648,6 +676,7 @@ int main(void)
         TEST(too_many_recipients),
         TEST(long_lines),
         TEST(lmtp),
+        TEST(lmtp_errors_are_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
