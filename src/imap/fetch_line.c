@@ -151,10 +151,10 @@ static void put_fields(struct fetch *f, const struct imap_section *section, stru
                  buffer_add(&f->fields, S("\r\n"));
     } else if (!section->path_n) {
         chosen = section_fields(buffer_slice(&src->header), section, &f->fields);
-    } else {
-        buffer_reset(&f->text);
-        chosen = fetch_source_copy(src, part->bytes.offset, part->bytes.n, &f->text) &&
-                 section_fields(buffer_slice(&f->text), section, &f->fields);
+    } else { /* BODY has gone out; f->text is still needed, f->shown may lie in it */
+        buffer_reset(&f->body);
+        chosen = fetch_source_copy(src, part->bytes.offset, part->bytes.n, &f->body) &&
+                 section_fields(buffer_slice(&f->body), section, &f->fields);
     }
     if (!chosen) { /* the line is begun: it cannot be taken back */
         f->alive = false;

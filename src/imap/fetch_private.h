@@ -133,7 +133,7 @@ struct fetch {
     /* of the present message */
     bool begun; /* an item was written */
     struct rendered shown;
-    struct buffer body;   /* BODY */
+    struct buffer body;   /* BODY; behind it the header of a part */
     struct buffer text;   /* rendered live */
     struct buffer fields; /* HEADER.FIELDS */
     struct fetch_part parts[IMAP_SECTIONS_MAX];

@@ -209,6 +209,24 @@ TEST(sections_of_a_large_message)
     buffer_finish(&want);
 }
 
+/* Fields of a message in a message, then fields of the one that was rendered just now: the former
+ * do not write over the latter. */
+TEST(fields_of_two_headers)
+{
+    struct buffer m;
+    buffer_init(&m, 64 * 1024);
+    buffer_add(&m, S("From: outer@example.org\r\nContent-Type: message/rfc822\r\n\r\nX: "));
+    memset(buffer_room(&m, 380), 'y', 380);
+    buffer_took(&m, 380);
+    buffer_add(&m, S("\r\nSubject: inner\r\n\r\nhello\r\n"));
+    CHECK(fixture_append(MAILBOX_INBOX, buffer_slice(&m), 0));
+    CHECK(!has_row(1));
+    fetch_is("2 FETCH 1 (BODY.PEEK[1.HEADER.FIELDS (Subject)] BODY.PEEK[HEADER.FIELDS (From)])\r\n",
+        "* 1 FETCH (BODY[1.HEADER.FIELDS (Subject)] {18}\r\nSubject: inner\r\n\r\n "
+        "BODY[HEADER.FIELDS (From)] {27}\r\nFrom: outer@example.org\r\n\r\n)\r\n2 OK Done\r\n");
+    buffer_finish(&m);
+}
+
 /* A header longer than what is looked at; NUL is never sent. */
 TEST(odd_messages)
 {
@@ -265,6 +283,7 @@ int main(void)
         cmocka_unit_test(batches),
         cmocka_unit_test(changed_since),
         cmocka_unit_test(sections_of_a_large_message),
+        cmocka_unit_test(fields_of_two_headers),
         cmocka_unit_test(odd_messages),
         cmocka_unit_test(limits),
         cmocka_unit_test(who_reads_nothing),
