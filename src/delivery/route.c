@@ -81,19 +81,51 @@ static bool unspecified(const struct place *p)
     return !memcmp(p->bytes, zero, 16);
 }
 
-/* Does this machine have the address? Only then a socket can be bound to it. */
-static bool on_this_machine(const struct sockaddr *to)
+static socklen_t address_of(const struct place *p, uint16_t port, struct sockaddr_storage *to)
 {
-    struct sockaddr_storage a = {0};
-    socklen_t n =
-        to->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-    memcpy(&a, to, n);
-    delivery_address_port(&a, 0);
-    int fd = socket(to->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    bool ours = fd >= 0 && bind(fd, (const struct sockaddr *)&a, n) == 0;
+    struct sockaddr_in *four = (void *)to;
+    struct sockaddr_in6 *six = (void *)to;
+    *to = (struct sockaddr_storage){.ss_family = (sa_family_t)p->family};
+    delivery_address_port(to, port);
+    if (p->family == AF_INET6)
+        memcpy(&six->sin6_addr, p->bytes, 16);
+    else
+        memcpy(&four->sin_addr, p->bytes, 4);
+    return p->family == AF_INET6 ? sizeof *six : sizeof *four;
+}
+
+static bool binds(const struct place *p)
+{
+    struct sockaddr_storage a;
+    socklen_t n = address_of(p, 0, &a);
+    int fd = socket(p->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool ok = fd >= 0 && bind(fd, (const struct sockaddr *)&a, n) == 0;
     if (fd >= 0)
         close(fd);
-    return ours;
+    return ok;
+}
+
+/* Would a packet to it come from it? Nothing is sent. */
+static bool is_its_own_source(const struct place *p)
+{
+    struct sockaddr_storage a;
+    socklen_t n = address_of(p, 25, &a);
+    int fd = socket(p->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool ok = fd >= 0 && connect(fd, (const struct sockaddr *)&a, n) == 0 &&
+              getsockname(fd, (struct sockaddr *)&a, &n) == 0;
+    if (fd >= 0)
+        close(fd);
+    struct place from = place_of((const struct sockaddr *)&a);
+    return ok && !memcmp(from.bytes, p->bytes, sizeof from.bytes);
+}
+
+/* Does this machine have the address? Only then a socket can be bound to it, unless the kernel lets
+ * sockets be bound to any (ip_nonlocal_bind, where addresses move between machines). */
+static bool on_this_machine(const struct place *p)
+{
+    static const struct place nobodys[] = {{.family = AF_INET, .bytes = {240, 0, 0, 1}},
+        {.family = AF_INET6, .bytes = {1, [15] = 1}}}; /* 100::1, to be discarded */
+    return binds(p) && (!binds(&nobodys[p->family == AF_INET6]) || is_its_own_source(p));
 }
 
 static bool is_ours(const struct delivery_rules *r, const struct sockaddr *to)
@@ -105,7 +137,7 @@ static bool is_ours(const struct delivery_rules *r, const struct sockaddr *to)
             continue;
         if (l.family == p.family && !memcmp(l.bytes, p.bytes, sizeof l.bytes))
             return true;
-        if (unspecified(&l) && on_this_machine(to))
+        if (unspecified(&l) && on_this_machine(&p))
             return true;
     }
     return false;

@@ -1,8 +1,12 @@
 #include "delivery/route.h"
 #include <arpa/inet.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -112,6 +116,47 @@ static void test_ours(void **state)
     assert_int_equal(judge(&r, "192.0.2.1", 2600), DELIVERY_ADDRESS_FINE);
 }
 
+static bool write_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+enum { CHILD_FINE, CHILD_WRONG, CHILD_CANNOT };
+
+/* In a network of its own, where sockets can be bound to any address. */
+static int judge_nonlocal(void)
+{
+    struct delivery_rules r = {.allow_private = true};
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0 ||
+        !write_file("/proc/sys/net/ipv4/ip_nonlocal_bind", "1") ||
+        !write_file("/proc/sys/net/ipv6/ip_nonlocal_bind", "1"))
+        return CHILD_CANNOT;
+    listens(&r, "0.0.0.0", 25);
+    listens(&r, "::", 25);
+    return judge(&r, "192.0.2.1", 25) == DELIVERY_ADDRESS_FINE &&
+                   judge(&r, "2001:db8::1", 25) == DELIVERY_ADDRESS_FINE &&
+                   judge(&r, "::ffff:192.0.2.1", 25) == DELIVERY_ADDRESS_FINE
+               ? CHILD_FINE
+               : CHILD_WRONG;
+}
+
+static void test_nonlocal_bind(void **state)
+{
+    int status;
+    pid_t child = fork();
+    if (!child)
+        _exit(judge_nonlocal());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_CANNOT)
+        skip();
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), CHILD_FINE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +164,7 @@ int main(void)
         cmocka_unit_test(test_literal),
         cmocka_unit_test(test_private),
         cmocka_unit_test(test_ours),
+        cmocka_unit_test(test_nonlocal_bind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
