@@ -220,9 +220,10 @@ static bool judge(struct courier *c, const struct queue_item *item,
 static bool unheard(const struct courier *c)
 {
     const struct smtp_outcome *o = smtp_client_outcome(c->client);
-    return !smtp_client_alive(c->client) &&
-           (o->stage == SMTP_AT_MAIL || o->stage == SMTP_AT_RSET) &&
-           (o->answer == ANSWER_LOST || o->reply.code == 421);
+    if (smtp_client_alive(c->client))
+        return false;
+    return o->stage == SMTP_AT_RSET ||
+           (o->stage == SMTP_AT_MAIL && (o->answer == ANSWER_LOST || o->reply.code == 421));
 }
 
 /* Over as many connections as it takes until a server has heard of the message. */

@@ -39,6 +39,8 @@ static enum queue_verdict permanent(const struct smtp_outcome *o, const struct d
     unsigned code = o->reply.code;
     if (o->stage < SMTP_AT_MAIL)
         return code == 521 && !f->chosen ? QUEUE_FAILED : QUEUE_DEFERRED;
+    if (o->stage == SMTP_AT_RSET) /* it is not about the message */
+        return QUEUE_DEFERRED;
     if (code == 530 && f->without_tls) /* RFC 3207 §4: STARTTLS first */
         return QUEUE_DEFERRED;
     if (f->chosen && wants_login(code))

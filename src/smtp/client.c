@@ -196,6 +196,7 @@ enum answer smtp_client_reset(struct smtp_client *c, deadline until)
     channel_put(c->channel, S("RSET\r\n"));
     a = smtp_client_ask(c, SMTP_AT_RSET, 2, until);
     c->dirty = c->dirty && a != ANSWER_OK;
+    c->dead = c->dead || a != ANSWER_OK; /* RFC 5321 §4.3.2: there is no refusing it */
     return a;
 }
 

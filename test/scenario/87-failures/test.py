@@ -228,6 +228,24 @@ def a_421_in_the_middle_of_many():
         sink.close()
 
 
+def a_refused_rset_is_not_about_the_next_message():
+    """What was refused leaves a transaction behind; the server does not want it taken back, the next message goes by another connection."""
+    def rcpt(line):
+        return "550 5.1.1 nobody" if "nobody" in line.lower() else "250 2.1.5 ok"
+    with World(names) as w:
+        w.send("nobody@busy.test", subject="first")
+        w.a.wait_log("event=route_down")
+        w.send("x@busy.test", subject="second")
+        sink = Sink(w.port, {"RCPT": rcpt, "RSET": "554 5.5.1 too many errors"}, offers=("8BITMIME",),
+                    address="127.0.2.3")
+        w.a.cli("queue", "retry")
+        await_rows(w, ["nobody@busy.test", "x@busy.test"], lambda row: row is None)
+        told = reports(w, 1)
+        assert list(told) == ["nobody@busy.test"], told
+        assert [email.message_from_bytes(b)["Subject"] for _, b in sink.mails] == ["second"]
+        sink.close()
+
+
 def a_greeting_that_drips():
     """A byte at a time: the server is slow, not broken."""
     with World(names) as w:
@@ -263,7 +281,8 @@ if not shutil.which("nsd") or sys.platform != "linux":
 names = Names(ZONE)
 try:
     code = run_cases([each_failure_has_its_class, lost_replies_are_counted_twice_and_never_lost,
-                      a_421_in_the_middle_of_many, a_greeting_that_drips, names_that_fail])
+                      a_421_in_the_middle_of_many,
+                      a_refused_rset_is_not_about_the_next_message, a_greeting_that_drips, names_that_fail])
 finally:
     names.close()
 sys.exit(code)

@@ -58,6 +58,7 @@ static const struct {
     {ANSWER_PERMANENT, SMTP_AT_DATA, 554, "5.5.1", "no", 0, QUEUE_FAILED, "5.5.1"},
     {ANSWER_PERMANENT, SMTP_AT_END, 554, "5.7.1", "spam", 0, QUEUE_FAILED, "5.7.1"},
     {ANSWER_TEMPORARY, SMTP_AT_END, 451, "4.3.0", "later", 0, QUEUE_DEFERRED, "4.3.0"},
+    {ANSWER_PERMANENT, SMTP_AT_RSET, 554, "5.5.1", "too many errors", 0, QUEUE_DEFERRED, "4.5.1"},
     {ANSWER_LOST, SMTP_AT_BODY, 0, "", "connection closed", 0, QUEUE_DEFERRED, "4.4.2"},
     {ANSWER_UNKNOWN, SMTP_AT_END, 0, "", "no answer in time", 0, QUEUE_DEFERRED, "4.4.2"},
     {ANSWER_PROTOCOL, SMTP_AT_MAIL, 0, "", "not SMTP", 0, QUEUE_DEFERRED, "4.5.0"},

@@ -378,6 +378,17 @@ static void reset_between(void **state)
     said(EHLO MAIL RCPT "RSET\r\n" MAIL RCPT DATA "x\r\n.\r\n");
 }
 
+/* A server that refuses that is not one to go on with. */
+static void reset_refused(void **state)
+{
+    greet(PLAIN OK T "550 no\r\n" T "554 too many errors\r\n" T OK T OK T GO T OK);
+    assert_int_equal(send_to(1, S("x"), 0), ANSWER_PERMANENT);
+    assert_int_equal(send_to(1, S("x"), 0), ANSWER_PERMANENT);
+    outcome(0, ANSWER_PERMANENT, SMTP_AT_RSET, 554);
+    assert_false(smtp_client_alive(client));
+    said(EHLO MAIL RCPT "RSET\r\n");
+}
+
 static void unreadable(void **state)
 {
     struct text text = {S("begun\r\n"), 0, true};
@@ -679,6 +690,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(partly, setup, teardown),
         cmocka_unit_test_setup_teardown(lost_for_nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(reset_between, setup, teardown),
+        cmocka_unit_test_setup_teardown(reset_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(unreadable, setup, teardown),
         cmocka_unit_test_setup_teardown(bodies, setup, teardown),
         cmocka_unit_test_setup_teardown(chunks, setup, teardown),
