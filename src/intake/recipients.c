@@ -145,13 +145,20 @@ struct large {
 };
 
 TASK_FN
-static enum directory_resolved resolve(struct intake_session *t, const struct smtp_path *path,
-    struct directory_resolution *r, struct large **large)
+static enum directory_resolved look_up(struct intake_session *t, const struct smtp_path *path,
+    struct directory_resolution *r, struct smtp_reply *reply)
 {
-    deadline until = deadline_in(INTAKE_LOOKUP);
-    struct slice local = smtp_path_local(path), domain = smtp_path_domain(path);
-    enum directory_resolved resolved =
-        directory_resolve(t->options->directory, local, domain, r, until);
+    if (intake_srs_is(smtp_path_local(path)))
+        return intake_bounce_resolve(t, path, r, reply);
+    return directory_resolve(t->options->directory, smtp_path_local(path), smtp_path_domain(path),
+        r, deadline_in(INTAKE_LOOKUP));
+}
+
+TASK_FN
+static enum directory_resolved resolve(struct intake_session *t, const struct smtp_path *path,
+    struct directory_resolution *r, struct large **large, struct smtp_reply *reply)
+{
+    enum directory_resolved resolved = look_up(t, path, r, reply);
     if (resolved != DIRECTORY_RESOLVE_TOO_MANY)
         return resolved;
     *large = calloc(1, sizeof **large);
@@ -161,27 +168,19 @@ static enum directory_resolved resolve(struct intake_session *t, const struct sm
         .room = DIRECTORY_RECIPIENTS_MAX,
         .remote = (*large)->remote,
         .remote_room = DIRECTORY_REMOTE_BYTES};
-    return directory_resolve(t->options->directory, local, domain, r, until);
+    return look_up(t, path, r, reply);
 }
 
 /* Of an accepted one. */
 static void note_address(struct intake_session *t, const struct smtp_path *path)
 {
-    char text[INTAKE_ADDRESS + 1];
-    int n = path->local_n;
-    memcpy(text, path->local, (size_t)n);
-    if (!path->postmaster) {
-        text[n++] = '@';
-        memcpy(text + n, path->domain, path->domain_n);
-        n += path->domain_n;
-    }
-    text[n] = '\0';
-    if (t->rcpt_n == 1) {
-        memcpy(t->recipient, text, (size_t)n + 1);
-        t->single = true;
-    } else {
-        t->single &= slice_eq_nocase(slice(text, (size_t)n), slice_str(t->recipient));
-    }
+    char text[SMTP_PATH_TEXT];
+    struct buffer to = {.p = text, .cap = sizeof text, .max = sizeof text};
+    smtp_path_write(path, &to);
+    if (t->rcpt_n == 1)
+        t->single = slice_to_cstr(buffer_slice(&to), t->recipient, sizeof t->recipient);
+    else
+        t->single &= slice_eq_nocase(buffer_slice(&to), slice_str(t->recipient));
 }
 
 TASK_FN
@@ -229,9 +228,7 @@ bool intake_recipients_add(
         .recipients = few, .room = FEW, .remote = few_bytes, .remote_room = sizeof few_bytes};
     const struct smtp_path *path = &rcpt->recipient;
     bool lmtp = smtp_service(t->smtp)->lmtp;
-    enum directory_resolved resolved = intake_srs_is(smtp_path_local(path))
-                                           ? intake_bounce_resolve(t, path, &r, reply)
-                                           : resolve(t, path, &r, &large);
+    enum directory_resolved resolved = resolve(t, path, &r, &large, reply);
     if (resolved == DIRECTORY_RESOLVE_NOT_OURS && t->submitter)
         return intake_submission_elsewhere(t, rcpt, reply);
     if (!reply->code)

@@ -43,7 +43,7 @@ struct intake_session {
     bool single;                        /* all RCPT so far named the same address */
     char id[INTAKE_ID + 1];             /* made at MAIL */
     char sender[INTAKE_ADDRESS + 1];    /* local@domain, local unquoted; "" for <> */
-    char recipient[INTAKE_ADDRESS + 1]; /* of the first RCPT */
+    char recipient[INTAKE_ADDRESS + 1]; /* of the first RCPT, quoted where needed */
     struct intake_account *accounts;
     struct intake_rcpt *rcpts;
     uint32_t *members;

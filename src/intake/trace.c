@@ -1,5 +1,6 @@
 #include "base/random.h"
 #include "intake/submission_private.h"
+#include "message/address.h"
 #include "message/compose.h"
 #include <stdio.h>
 
@@ -15,6 +16,19 @@ void intake_trace_id(char id[INTAKE_ID + 1])
     for (int i = 11; i < INTAKE_ID; i++, random >>= 5)
         id[i] = letters[random & 31];
     id[INTAKE_ID] = '\0';
+}
+
+/* RFC 5321 §4.4: the path as a command has it. */
+static bool return_path(const struct intake_session *t, struct buffer *head)
+{
+    char text[SMTP_PATH_TEXT];
+    struct buffer to = {.p = text, .cap = sizeof text, .max = sizeof text};
+    struct slice sender = slice_str(t->sender);
+    size_t at = slice_rfind(sender, '@');
+    if (at == SLICE_NONE)
+        return compose_return_path(head, sender);
+    return address_quote(slice_sub(sender, 0, at), &to) &&
+           buffer_add(&to, slice_from(sender, at)) && compose_return_path(head, buffer_slice(&to));
 }
 
 bool intake_trace_head(const struct intake_session *t, int64_t now, struct buffer *head)
@@ -43,5 +57,5 @@ bool intake_trace_head(const struct intake_session *t, int64_t now, struct buffe
         .seconds = now / 1000000,
     };
     buffer_init(head, HEAD_MAX);
-    return compose_return_path(head, slice_str(t->sender)) && compose_received(head, &received);
+    return return_path(t, head) && compose_received(head, &received);
 }

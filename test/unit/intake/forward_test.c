@@ -472,6 +472,19 @@ static void bounces_task(void *arg)
     one(&c, "", to_ann);
     CHECK(queued() == 1 && !strcmp(entries[0].recipient, "admin@away.test"));
     CHECK(!entries[0].sender[0]);
+    /* However many the postmaster is. */
+    CHECK(directory_alias_remove(directory, S("postmaster@our.test"), why, SOON) == DIRECTORY_OK);
+    struct slice crew[6] = {S("ann@our.test"), S("c1@our.test"), S("c2@our.test"), S("c3@our.test"),
+        S("c4@our.test"), S("c5@our.test")};
+    for (size_t i = 1; i < 6; i++) {
+        char address[32];
+        slice_to_cstr(crew[i], address, sizeof address);
+        add_account(address, 0, false);
+    }
+    CHECK(directory_alias_add(directory, S("postmaster@our.test"), crew, 6, why, SOON) ==
+          DIRECTORY_OK);
+    one(&c, "", to_ann);
+    CHECK(count(ann) == 4);
     close_client(&c);
     close_all();
 }

@@ -30,6 +30,18 @@ static void delivers_task(void *arg)
     CHECK(count(ann) == 2 && count(bob) == 1);
     first_message(bob, text);
     CHECK(strncmp(text, "Return-Path: <>\r\n", 17) == 0 && !strstr(text, "for <"));
+    /* What is quoted there is quoted in the trace fields. */
+    uint64_t odd = add_account("\"> (x@y\"@our.test", 0, false);
+    SAYS(&c, "MAIL FROM:<\"a@b> c\"@away.test>\r\n", "250 ");
+    SAYS(&c, "RCPT TO:<\"> (x@y\"@our.test>\r\n", "250 ");
+    SAYS(&c, "BDAT 3 LAST\r\nx\r\n", "250 2.0.0 Ok: kept as ");
+    first_message(odd, text);
+    CHECK(strstr(text, "Return-Path: <\"a@b> c\"@away.test>\r\n") == text);
+    CHECK(strstr(text, "\tfor <\"> (x@y\"@our.test>;\r\n"));
+    SAYS(&c, "MAIL FROM:<\"\"@away.test>\r\n", "250 ");
+    SAYS(&c, "RCPT TO:<bob@our.test>\r\n", "250 ");
+    SAYS(&c, "BDAT 3 LAST\r\nx\r\n", "250 2.0.0 Ok: kept as ");
+    CHECK(count(bob) == 2);
     SAYS(&c, "QUIT\r\n", "221 ");
     close_client(&c);
     close_world();
