@@ -138,8 +138,9 @@ static bool listed(enum kind kind, uint64_t key)
         return false;
     for (unsigned i = 0; i < BLAME_LISTED; i++) {
         const struct listed *l = &board->listed[i];
-        if (atomic_load_explicit(&l->key, memory_order_relaxed) == key && l->kind == kind)
-            return clock_wall() < l->until;
+        if (atomic_load_explicit(&l->key, memory_order_relaxed) == key && l->kind == kind &&
+            clock_wall() < l->until)
+            return true;
     }
     return false;
 }

@@ -68,6 +68,28 @@ static void two_crashes_list_peer_and_work(void **state)
     blame_board_destroy(b);
 }
 
+static void who_kills_again_is_listed_again(void **state)
+{
+    static const struct clock_source source = {.now = later, .wall = later};
+    char name[BLAME_TEXT];
+    struct blame_board *b = blame_board_create();
+    offset = 0;
+    clock_set(&source);
+    die(b, 77, 0, SIGSEGV);
+    assert_false(blame_count(b, name));
+    die(b, 77, 0, SIGSEGV);
+    assert_true(blame_count(b, name));
+    offset = BLAME_TIME;
+    blame_watch(b);
+    assert_false(blame_peer_listed(77));
+    die(b, 77, 0, SIGSEGV);
+    assert_true(blame_count(b, name));
+    assert_true(blame_peer_listed(77)); /* although an entry of it is over */
+    clock_set(NULL);
+    blame_watch(NULL);
+    blame_board_destroy(b);
+}
+
 static void an_idle_thread_blames_nobody(void **state)
 {
     char name[BLAME_TEXT];
@@ -98,6 +120,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_crashes_list_peer_and_work),
+        cmocka_unit_test(who_kills_again_is_listed_again),
         cmocka_unit_test(an_idle_thread_blames_nobody),
         cmocka_unit_test(the_board_is_bounded),
     };
