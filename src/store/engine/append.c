@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/metrics.h"
 #include "store/engine/commit_private.h"
 #include <errno.h>
@@ -169,6 +170,13 @@ static bool flush(struct appender *a, struct list *members, char why[256])
     return true;
 }
 
+/* Nothing was written, and it passes: it refuses who needs the segment, and is no reason to stop.
+ */
+static bool passes(int error)
+{
+    return home_full(error) || error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
 /* Makes room for a record: another segment when it does not fit into the current one. *full: there
  * is none to be had. */
 static bool make_room(
@@ -183,8 +191,10 @@ static bool make_room(
     if (*full)
         return true;
     int error = create(a, size);
-    if (error && !home_full(error))
+    if (error && !passes(error))
         return stop(why, "making", error);
+    if (error && !home_full(error))
+        log_error("store.segment.none", log_text("error", strerror(error)));
     *full = error != 0;
     return true;
 }

@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "lmdb_harness.h"
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 
 enum { P = 1, BLOBS_MAX = 2000, ROWS_MAX = 4000, SIZE = 30000 };
@@ -125,11 +126,51 @@ static void full_map(void **state)
     harness_run(full_map_body);
 }
 
+/* No file can be opened: who needs a new segment is refused, and nothing else is. */
+static void no_files_body(struct harness *h)
+{
+    static store_blob_id ids[64];
+    struct rlimit before, none;
+    not_failed = true;
+    h->options.segment_size = 200 * 1024;
+    harness_open(h);
+    store_on_failure(h->store, note_failure, NULL);
+    assert_true((ids[0] = harness_blob(h, P, 0, 100)) != 0);
+    struct spool *body = harness_spool(1, 190 * 1024, -1);
+    struct store_new_blob blob = {.body = body, .date = 1};
+    struct harness_put put = {.key = S("large"), .value = S("x"), .fresh = &blob.id};
+    struct store_mutation m = {.partition = P, .fn = harness_put_fn, .arg = &put};
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = 3;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(store_mutate(h->store, &m, &blob, DEADLINE_NEVER), OUTCOME_DONE);
+    enum outcome refused = store_mutate(h->store, &m, &blob, DEADLINE_NEVER);
+    enum outcome rows = put_row(h, 1, 100);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(refused, OUTCOME_FAILED);
+    assert_int_equal(rows, OUTCOME_DONE);
+    assert_true(not_failed);
+    assert_int_equal(store_mutate(h->store, &m, &blob, DEADLINE_NEVER), OUTCOME_DONE);
+    spool_destroy(body);
+    harness_reopen(h);
+    assert_int_equal(harness_check(h, ids[0], 0, 100), OUTCOME_DONE);
+    assert_int_equal(harness_check(h, blob.id, 1, 190 * 1024), OUTCOME_DONE);
+    assert_int_equal(harness_faults(h), 0);
+    harness_close(h);
+}
+
+static void no_files(void **state)
+{
+    harness_run(no_files_body);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_disk),
         cmocka_unit_test(full_map),
+        cmocka_unit_test(no_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
