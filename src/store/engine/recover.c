@@ -19,6 +19,7 @@ struct recovery {
     uint64_t *files; /* ids of the segment files, ascending */
     size_t file_count, file_room;
     uint64_t last_id;
+    bool begins, orphans; /* no row was ever written, and yet there are segments */
     unsigned complaints;
     uint64_t resume, resume_used; /* the open segment to go on with; 0: none */
 };
@@ -255,6 +256,7 @@ static int read_meta(struct recovery *r)
     if (!error && (rows.ms_entries > 0 || !r->db->fresh))
         return LMDB_BROKEN;
     r->meta = (struct metarow){LMDB_FORMAT, true, 1, clock_wall()};
+    r->begins = true;
     return error;
 }
 
@@ -265,7 +267,11 @@ static int recover(struct recovery *r, bool *newer)
     *newer = !error && r->meta.format > LMDB_FORMAT;
     if (error || *newer)
         return error;
-    if (!(error = list_files(r)))
+    error = list_files(r);
+    r->orphans = !error && r->begins && r->file_count > 0;
+    if (r->orphans)
+        return LMDB_BROKEN;
+    if (!error)
         error = check_rows(r);
     if (!error && !db->read_only)
         error = remove_strays(r);
@@ -318,6 +324,8 @@ bool recover_run(struct lmdb *db, enum store_open_error *error, char why[512])
             r.meta.format, (unsigned)LMDB_FORMAT);
         return false;
     }
+    if (code && r.orphans)
+        return broken(error, why, "data_dir/segments holds mail that data.mdb does not know", code);
     if (code)
         return broken(error, why, "data_dir/data.mdb cannot be recovered", code);
     return db->read_only || start(&r, error, why);

@@ -79,6 +79,23 @@ static void beginning_cut_short_body(struct harness *h)
     assert_int_equal(unlinkat(h->dir, "segments/0000000000000001", 0), 0);
 }
 
+/* Half a backup: mail that no row knows of is nothing to be swept away. */
+static void mail_without_rows_body(struct harness *h)
+{
+    harness_open(h);
+    assert_true(harness_blob(h, 1, 1, 5000) != 0);
+    harness_close(h);
+    assert_int_equal(unlinkat(h->dir, "data.mdb", 0), 0);
+    expect_refused(h, STORE_OPEN_BROKEN, "data.mdb");
+    assert_int_equal(unlinkat(h->dir, "data.mdb", 0), 0);
+    assert_int_equal(unlinkat(h->dir, "format", 0), 0);
+    for (int i = 0; i < 2; i++) {
+        expect_refused(h, STORE_OPEN_BROKEN, "segments");
+        assert_int_equal(faccessat(h->dir, "segments/0000000000000001", F_OK, 0), 0);
+        assert_int_not_equal(faccessat(h->dir, "format", F_OK, 0), 0);
+    }
+}
+
 static void symlinks_body(struct harness *h)
 {
     assert_int_equal(symlinkat("/etc/passwd", h->dir, "data.mdb"), 0);
@@ -166,6 +183,7 @@ TEST(lock)
 TEST(format)
 TEST(first_start_cut_short)
 TEST(beginning_cut_short)
+TEST(mail_without_rows)
 TEST(symlinks)
 TEST(owner)
 TEST(damaged_data)
@@ -180,6 +198,7 @@ int main(void)
         cmocka_unit_test(format),
         cmocka_unit_test(first_start_cut_short),
         cmocka_unit_test(beginning_cut_short),
+        cmocka_unit_test(mail_without_rows),
         cmocka_unit_test(symlinks),
         cmocka_unit_test(owner),
         cmocka_unit_test(damaged_data),
