@@ -155,11 +155,23 @@ static bool walk(struct compact *c, bool urgent)
     return going && move_batch(c, urgent);
 }
 
+/* One that cannot be opened keeps its own space, not that of all behind it. */
+static bool passed_over(uint64_t id)
+{
+    bool many = errno == EMFILE || errno == ENFILE;
+    log_error("store.compact.unopened", log_int("segment", (int64_t)id),
+        log_text("error", strerror(errno)));
+    return !many;
+}
+
+/* False: no more of them now. */
 static bool compact_segment(struct lmdb *db, uint64_t id, uint64_t used, bool urgent)
 {
     struct compact *c = calloc(1, sizeof *c);
     bool going = false;
-    if (c && (c->buffer = malloc(BATCH_BYTES)) && (c->from = segfile_open(db, id))) {
+    if (c && (c->buffer = malloc(BATCH_BYTES)) && !(c->from = segfile_open(db, id))) {
+        going = passed_over(id);
+    } else if (c && c->from) {
         c->db = db;
         c->used = used;
         going = walk(c, urgent);

@@ -128,6 +128,31 @@ static void compacted_body(struct harness *h)
     harness_close(h);
 }
 
+/* A segment whose file is gone keeps its own space, not that of all behind it. */
+static void lost_segment_body(struct harness *h)
+{
+    enum { N = 100, SIZE = 50000 };
+    store_blob_id ids[N];
+    h->options.gc_delay = CLOCK_MS;
+    harness_open(h);
+    for (unsigned i = 0; i < N; i++)
+        ids[i] = harness_blob(h, P, i, SIZE);
+    harness_close(h);
+    assert_int_equal(unlinkat(h->dir, "segments/0000000000000001", 0), 0);
+    harness_open(h);
+    uint64_t segments = figures(h).segments;
+    assert_true(segments >= 5);
+    for (unsigned i = 0; i < N; i++)
+        if (i % 4)
+            assert_int_equal(harness_release(h, P, ids[i]), OUTCOME_DONE);
+    sweep(h);
+    store_housekeep(h->store, true);
+    assert_true(figures(h).segments < segments - 1);
+    for (unsigned i = N - 4; i < N; i++)
+        assert_int_equal(harness_check(h, ids[i], i, SIZE), i % 4 ? OUTCOME_REFUSED : OUTCOME_DONE);
+    harness_close(h);
+}
+
 static enum outcome refuse(struct store_txn *t, void *arg)
 {
     return OUTCOME_REFUSED;
@@ -162,6 +187,7 @@ TEST(freed)
 TEST(saved_in_time)
 TEST(open_blobs_stay)
 TEST(compacted)
+TEST(lost_segment)
 TEST(unreferenced)
 
 int main(void)
@@ -171,6 +197,7 @@ int main(void)
         cmocka_unit_test(saved_in_time),
         cmocka_unit_test(open_blobs_stay),
         cmocka_unit_test(compacted),
+        cmocka_unit_test(lost_segment),
         cmocka_unit_test(unreferenced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
