@@ -7,8 +7,9 @@ enum {
     SERVE_USAGE = 2,
     SERVE_ABSENT = 3,
     SERVE_SILENT = 4,
-    SERVE_NO_RESTART =
-        78, /* the worker: format, lock, permissions: starting again would not help */
+    /* The worker: */
+    SERVE_LOCKED = 75, /* somebody else has the store: a second server, or a command for a while */
+    SERVE_NO_RESTART = 78, /* format, permissions: starting again would not help */
 };
 
 /* Runs until SIGTERM or SIGINT; SIGHUP reloads. The exit code. */

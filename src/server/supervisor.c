@@ -225,6 +225,9 @@ static int bury_worker(struct supervisor *s, int status)
     drop_socket(s);
     if (s->stopping)
         return code == 0 ? SERVE_DONE : SERVE_FAULT;
+    /* Later it is a command that came while there was no worker to ask: it ends. */
+    if (code == SERVE_LOCKED && !s->ever_ready)
+        code = SERVE_NO_RESTART;
     if (code == SERVE_NO_RESTART || !s->ever_ready)
         return code == SERVE_NO_RESTART ? SERVE_NO_RESTART : code ? code : SERVE_FAULT;
     if (clock_now() - s->started > BACKOFF_CALM)

@@ -34,6 +34,8 @@
 #define ABORT_TIME    (2 * CLOCK_SEC) /* behind it */
 #define COURIER_TIME  (1 * CLOCK_SEC) /* behind that; all less than the supervisor's patience */
 #define PURGES_A_READ 64
+#define LOCK_TIME     (3 * CLOCK_SEC) /* for a command that has the store at the moment */
+#define LOCK_LOOK     (50 * CLOCK_MS)
 
 /* A config and what serves by it. Sessions keep the one they began with, so that none is ever
  * freed. */
@@ -204,14 +206,16 @@ bool open_store(struct worker *w)
     char why[512];
     enum store_open_error error;
     struct store_options o = {.engine = w->now->config.store_engine.text, .dir = w->data_dir};
-    w->store = store_open(&o, &error, why);
+    deadline until = deadline_in(LOCK_TIME);
+    while (!(w->store = store_open(&o, &error, why)) && error == STORE_OPEN_LOCKED &&
+           clock_now() < until)
+        task_sleep(deadline_in(LOCK_LOOK));
     if (w->store) {
         store_on_failure(w->store, store_failed, w);
         return true;
     }
-    bool final =
-        error == STORE_OPEN_LOCKED || error == STORE_OPEN_FORMAT || error == STORE_OPEN_DENIED;
-    w->exit = final ? SERVE_NO_RESTART : SERVE_FAULT;
+    bool final = error == STORE_OPEN_FORMAT || error == STORE_OPEN_DENIED;
+    w->exit = error == STORE_OPEN_LOCKED ? SERVE_LOCKED : final ? SERVE_NO_RESTART : SERVE_FAULT;
     log_error("cannot open the store", log_text("reason", why));
     return false;
 }

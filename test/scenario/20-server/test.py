@@ -1,4 +1,5 @@
 """The life of the server: start, reload, drain, crash, rights, sandbox."""
+import fcntl
 import os
 import re
 import signal
@@ -186,6 +187,32 @@ def a_killed_worker_is_started_again():
         assert s.stop() == 0
 
 
+def a_command_that_has_the_store_does_not_end_the_server():
+    with Server() as s:
+        s.setup("a").start()
+        with open(os.path.join(s.data, "lock")) as lock:
+            os.kill(s.worker_pid(), signal.SIGKILL)
+            fcntl.flock(lock, fcntl.LOCK_EX)  # as a command does that finds nobody to ask
+            s.wait_log("another process")
+            assert s.process.poll() is None
+        s.wait_log("event=ready", count=2)
+        s.find_ports()
+        with smtp(s) as c:
+            send(c)
+        assert messages(s) == 1
+
+
+def a_start_waits_for_a_command_to_end():
+    with Server() as s:
+        s.setup("a")
+        lock = open(os.path.join(s.data, "lock"))
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        release = threading.Timer(0.5, lock.close)
+        release.start()
+        s.start()
+        release.join()
+
+
 def the_worker_has_no_rights_to_lose():
     if sanitized():
         return "no sandbox under sanitizers"
@@ -317,6 +344,8 @@ sys.exit(run_cases([
     reload_widens_an_address,
     sigterm_drains_under_load,
     a_killed_worker_is_started_again,
+    a_command_that_has_the_store_does_not_end_the_server,
+    a_start_waits_for_a_command_to_end,
     the_worker_has_no_rights_to_lose,
     root_as_owner_is_refused,
     a_second_server_on_the_same_folder_ends,
