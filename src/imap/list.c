@@ -282,8 +282,9 @@ static void walk(struct imap_session *s, struct imap_command *c, struct listing 
         alive = tell_page(s, l, items);
         task_yield();
     }
-    if (o != OUTCOME_DONE)
-        imap_reply_outcome(c, o, MAILBOX_REFUSED_NOT);
+    /* What was not told must not look as if it were not there: a STATUS that could not be read. */
+    if (!alive || o != OUTCOME_DONE)
+        imap_reply_outcome(c, alive ? o : OUTCOME_FAILED, MAILBOX_REFUSED_NOT);
 }
 
 /* ---- from arguments to a walk ---- */

@@ -1,4 +1,5 @@
 /* LIST, LSUB and what changes the tree: every row of the tables of RFC 5258. */
+#include "mailbox/row.h"
 #include "unit/imap/dialog.h"
 
 static void with_store(void (*fn)(void))
@@ -178,6 +179,42 @@ TEST(status_with_list)
                                       "* STATUS Sent (MESSAGES 0 UNSEEN 0)\r\n" DONE("1"));
 }
 
+static enum outcome spoil_fn(struct store_txn *t, void *arg)
+{
+    struct row_key k = row_key_uid(KEY_UID_MAP, MAILBOX_INBOX, 0);
+    struct slice row = *(struct slice *)arg;
+    store_put(t, row_key_slice(&k), row);
+    return OUTCOME_DONE;
+}
+
+struct kept {
+    char bytes[64];
+    struct slice row;
+};
+
+static void keep_fn(struct store_view *v, void *arg)
+{
+    struct kept *kept = arg;
+    struct row_key k = row_key_uid(KEY_UID_MAP, MAILBOX_INBOX, 0);
+    struct slice row;
+    CHECK(store_get(v, row_key_slice(&k), &row) && row.n <= sizeof kept->bytes);
+    memcpy(kept->bytes, row.p, row.n);
+    kept->row = slice(kept->bytes, row.n);
+}
+
+/* A list that breaks off is no list: a client would forget the other mailboxes. */
+TEST(status_that_cannot_be_read)
+{
+    struct kept kept;
+    fixture_append(MAILBOX_INBOX, S("Subject: x\r\n\r\nbody\r\n"), 0);
+    fixture_read(keep_fn, &kept);
+    fixture_mutate(spoil_fn, &(struct slice){"\x7f", 1});
+    say("1 LIST \"\" * RETURN (STATUS (RECENT))\r\n",
+        DEFAULTS "* STATUS Archive (RECENT 0)\r\n* STATUS Drafts (RECENT 0)\r\n"
+                 "1 NO [UNAVAILABLE] " ANY "\r\n");
+    fixture_mutate(spoil_fn, &kept.row);
+}
+
 TEST(renames)
 {
     say("1 CREATE a/b\r\n2 SUBSCRIBE a/b\r\n3 RENAME a x/y\r\n4 LIST \"\" (a* x*) RETURN "
@@ -276,6 +313,7 @@ int main(void)
         cmocka_unit_test(recursive_match),
         cmocka_unit_test(names_between_a_name_and_its_children),
         cmocka_unit_test(status_with_list),
+        cmocka_unit_test(status_that_cannot_be_read),
         cmocka_unit_test(renames),
         cmocka_unit_test(renaming_the_inbox),
         cmocka_unit_test(many_mailboxes),
