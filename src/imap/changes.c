@@ -45,7 +45,8 @@ static bool read_gone(struct store_view *v, struct changes *c)
     c->waiting = !c->expunges && (r.n || r.more);
     c->gone_n = c->expunges ? r.n : 0;
     c->gone_more = c->expunges && r.more;
-    c->vanished_next = r.next;
+    if (c->expunges) /* otherwise all of it still waits */
+        c->vanished_next = r.next;
     return true;
 }
 

@@ -177,6 +177,7 @@ static struct changes *start(struct imap_session *s, bool sync_point)
     c->own = sel->own;
     c->own_n = sel->own_n;
     c->flagged = (struct changes_mark){sel->seen, UINT32_MAX};
+    c->found = CHANGES_BROKEN; /* until a read has said something else */
     return c;
 }
 

@@ -269,6 +269,39 @@ static void batches_come_to_the_truth(void **unused)
 
 /* ---- the rest ---- */
 
+static void expunge_one(uint32_t uid)
+{
+    struct mailbox_expunge e = {.mailbox = MAILBOX_INBOX, .uids = &uid, .n = 1, .now = 1000};
+    fixture_mutate(expunge_fn, &e);
+    CHECK(e.expunged == 1);
+}
+
+/* One message that the view holds, then more rows of the log than one read looks at, all of what
+ * came later, with more arrivals between them than one read gives: without a sync point each of
+ * the reads says that something waits. */
+static void waiting_fn(void *arg)
+{
+    fixture_open();
+    start();
+    fixture_read(validity_fn, NULL);
+    catch_up(true, 0, disturb);
+    expunge_one(5);
+    for (int i = 0; i < UIDS_GROUPS_MAX + 10; i++)
+        expunge_one(append(2));
+    CHECK(catch_up(false, 0, disturb) > 1);
+    CHECK(changes->waiting && view.count == MESSAGES + UIDS_GROUPS_MAX + 10);
+    catch_up(true, 0, disturb);
+    CHECK(view.count == MESSAGES - 1 + UIDS_GROUPS_MAX + 10);
+    view_finish(&view);
+    free(changes);
+    fixture_close();
+}
+
+static void what_waits_is_not_forgotten(void **unused)
+{
+    fixture_run(waiting_fn);
+}
+
 static void gone_fn(void *arg)
 {
     fixture_open();
@@ -326,6 +359,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(batches_come_to_the_truth),
+        cmocka_unit_test(what_waits_is_not_forgotten),
         cmocka_unit_test(a_mailbox_that_is_gone),
         cmocka_unit_test(what_a_session_did_itself),
     };
