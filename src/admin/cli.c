@@ -12,7 +12,7 @@
 #define PASSWORD_LINE (PASSWORD_MAX + 2) /* CR, NUL */
 
 static const char usage[] =
-    "barid: a mail server: SMTP, LMTP and POP3 over one store\n"
+    "barid: a mail server: SMTP, LMTP, IMAP and POP3 over one store\n"
     "\n"
     "  barid serve                              run in the foreground\n"
     "  barid check                              read the config, say every problem\n"

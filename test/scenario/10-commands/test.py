@@ -1,9 +1,12 @@
 """The command line, without and with a running server: rows, exit codes, words."""
 import json
 import os
+import subprocess
 import sys
 
-from server import Server, run_cases
+from server import BARID, Server, run_cases
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../..")
 
 KEYS = {
     "domain": ["name", "accounts", "aliases"],
@@ -95,14 +98,18 @@ def usage_errors():
                      ["alias", "add", "a@b"], ["--frob"], ["account", "set", "a@b", "--quota"]):
             done = s.cli(*args, check=False)
             assert done.returncode == 2 and done.stderr.startswith("barid: "), (args, done)
-        assert "barid serve" in s.cli("--help").stdout
+        page = s.cli("--help").stdout
+        assert "barid serve" in page and "SMTP, LMTP, IMAP and POP3" in page
         assert "limits.message_size" in s.cli("settings").stdout
+
+
+def make_alone_installs_no_other_mail_server():
+    done = subprocess.run(["make", "-n"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert [line for line in done.stdout.splitlines() if "tools/deps" in line] == ["tools/deps build"], done.stdout
 
 
 def the_config_may_stand_before_the_command():
     with Server() as s:
-        import subprocess
-        from server import BARID
         done = subprocess.run([BARID, "-c", s.conf, "domain", "list", "--json"], capture_output=True, text=True)
         assert done.returncode == 0 and json.loads(done.stdout) == [], done
 
@@ -141,6 +148,7 @@ sys.exit(run_cases([
     commands_without_a_server,
     commands_with_a_server,
     usage_errors,
+    make_alone_installs_no_other_mail_server,
     the_config_may_stand_before_the_command,
     config_problems_are_all_told,
     a_server_that_does_not_answer_is_exit_4,
