@@ -89,8 +89,11 @@ static void unknown(struct load *l, int line, const char *name)
 
 static void range(struct load *l, const struct row *row, int line, int64_t value)
 {
+    char least[VALUE_TEXT], most[VALUE_TEXT];
     if (value < row->min || value > row->max) {
-        config_problem(l, line, "%s is out of its range", row->name);
+        value_text(row->kind, row->min, least);
+        value_text(row->kind, row->max, most);
+        config_problem(l, line, "%s is out of its range: from %s to %s", row->name, least, most);
         return;
     }
     *(int64_t *)field(l, row) = value;

@@ -18,6 +18,10 @@ __attribute__((format(printf, 3, 4))) void config_problem(
 /* A copy in the config's arena, NUL-terminated. */
 const char *config_keep(struct load *l, struct slice text);
 
+#define VALUE_TEXT 32
+/* value.c: a number, size or time as one would write it: "64KB". */
+void value_text(enum kind kind, int64_t value, char out[VALUE_TEXT]);
+
 /* routes.c: outbound.routes, and what holds between it and the settings of the relay. */
 void routes_set(struct load *l, config_setting_t *s);
 void routes_check_relay(struct load *l);

@@ -92,9 +92,9 @@ static void every_problem_is_told(void **state)
     has("f:3: limits.message_size is not a size");
     has("f:4: unknown setting limits.mesage_size (did you mean limits.message_size?)");
     has("f:5: limits.memory must be a text");
-    has("f:6: limits.connections_per_account is out of its range");
-    has("f:7: limits.recipients_per_hour is out of its range");
-    has("f:7: limits.hold_recipients is out of its range");
+    has("f:6: limits.connections_per_account is out of its range: from 1 to 1000000\n");
+    has("f:7: limits.recipients_per_hour is out of its range: from 0 to 1000000\n");
+    has("f:7: limits.hold_recipients is out of its range: from 0 to 1000000\n");
     has("f:8: unknown setting pop3s (did you mean listen.pop3s?)");
     has("f:9: log.level is none of: debug info warn error");
     has("f:10: listen must be a group");
@@ -103,6 +103,22 @@ static void every_problem_is_told(void **state)
     has("tls.certificate and tls.key belong together");
     has("f:12: data_dir must be an absolute path");
     has("hostname is missing");
+    config_finish(&c);
+}
+
+static void ranges(void **state)
+{
+    struct config c;
+    assert_false(
+        parse(&c, S(LEAST "limits = { message_size = \"65535\" }\n"
+                          "imap = { idle_interval = \"3601s\" }\ntrace = { keep = \"3651d\" }\n")));
+    has("f:3: limits.message_size is out of its range: from 64KB to 2GB\n");
+    has("f:4: imap.idle_interval is out of its range: from 1s to 1h\n");
+    has("f:5: trace.keep is out of its range: from 0 to 3650d\n");
+    config_finish(&c);
+    assert_true(
+        parse(&c, S(LEAST "limits = { message_size = \"64KB\" }\n"
+                          "imap = { idle_interval = \"1h\" }\ntrace = { keep = \"3650d\" }\n")));
     config_finish(&c);
 }
 
@@ -265,6 +281,7 @@ int main(void)
         cmocka_unit_test(defaults),
         cmocka_unit_test(values),
         cmocka_unit_test(every_problem_is_told),
+        cmocka_unit_test(ranges),
         cmocka_unit_test(routes),
         cmocka_unit_test(bad_routes),
         cmocka_unit_test(route_limit),
