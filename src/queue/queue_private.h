@@ -38,8 +38,9 @@ struct shard {
     struct event event;         /* something changed: look at the schedule */
     struct task_request keeper; /* the task that starts couriers */
     struct remote start, stopped, poke;
-    bool spilled, loading;                /* not all routes are in memory */
-    int64_t rescan, pause;                /* wall s */
+    atomic_bool spilled;                  /* not all routes are in memory */
+    bool loading;                         /* they are being read */
+    int64_t rescan, pause, looked;        /* wall s */
     _Atomic size_t routes, down, running; /* for figures */
 };
 
@@ -137,6 +138,7 @@ struct settle {
     int64_t heard; /* wall us: when what is settled happened */
     bool reached;  /* its route answered */
     bool quiet;    /* no report */
+    bool by_time;  /* nobody was asked: it has expired, or waits for long */
     struct report *report;
 };
 

@@ -310,6 +310,35 @@ void schedule_shed(struct schedule *s, int64_t from)
         }
 }
 
+static void set_back_lane(struct schedule *s, struct schedule_lane *lane, int64_t now)
+{
+    bool waits = lane->node.in && lane->node.at <= lane->served;
+    if (lane->served <= now)
+        return;
+    lane->served = now;
+    if (waits) /* for its turn alone */
+        heap_put(&lane->route->lanes, &lane->node, now, s->turns++);
+}
+
+static void set_back_route(struct schedule *s, struct schedule_route *r, int64_t now)
+{
+    if (r->served > now)
+        r->served = now;
+    if (r->until > now + SCHEDULE_GAP_MAX)
+        r->until = now + SCHEDULE_GAP_MAX;
+    place(s, r);
+}
+
+void schedule_set_back(struct schedule *s, int64_t now)
+{
+    for (size_t i = 0; s->lanes.slots && i < s->lanes.slot_count; i++)
+        for (struct table_node *n = s->lanes.slots[i]; n; n = n->next)
+            set_back_lane(s, list_entry(n, struct schedule_lane, by_account), now);
+    for (size_t i = 0; s->routes.slots && i < s->routes.slot_count; i++)
+        for (struct table_node *n = s->routes.slots[i]; n; n = n->next)
+            set_back_route(s, list_entry(n, struct schedule_route, by_name), now);
+}
+
 /* ---- couriers ---- */
 
 static bool class_has_room(const struct schedule *s, enum class class)

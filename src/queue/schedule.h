@@ -62,6 +62,10 @@ void schedule_shed(struct schedule *s, int64_t from);
  * the end of a courier allows it. */
 int64_t schedule_next(const struct schedule *s);
 
+/* The wall clock was set back to `now`: whoever was served in what was the present does not wait
+ * until it is the present again, and no back-off is longer than one can be. */
+void schedule_set_back(struct schedule *s, int64_t now);
+
 /* The next route for which a courier should start now; NULL: none. Balanced by schedule_ended
  * (found: it found something to do). *waiter: not NULL when a waiting courier of the route is to
  * go on instead, whose wait is over. waiter may be NULL where none waits. */

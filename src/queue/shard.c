@@ -166,10 +166,24 @@ static void publish(struct shard *s)
     atomic_store(&s->running, f.running);
 }
 
+/* What was put down by the clock as it was must not hold anything up until it is that late again.
+ */
+static void set_back(struct shard *s, int64_t now)
+{
+    if (s->pause > now + QUEUE_STORE_PAUSE)
+        s->pause = now;
+    if (s->rescan > now + QUEUE_RESCAN_EVERY)
+        s->rescan = now;
+    schedule_set_back(s->schedule, now);
+}
+
 /* How long until there is something to do. */
 static int64_t look(struct shard *s)
 {
     int64_t now = queue_now();
+    if (now < s->looked)
+        set_back(s, now);
+    s->looked = now;
     publish(s);
     if (s->spilled && !s->loading && s->rescan <= now)
         s->loading = scope_spawn(&s->scope, TASK_NORMAL, reload, s);
@@ -285,6 +299,7 @@ static void tell(struct queue *q, struct slice route, uint64_t account, int64_t 
     struct tidings *t = calloc(1, sizeof *t + route.n);
     if (!t) {
         log_error("queue", log_text("text", "out of memory: a route is looked at later"));
+        s->spilled = true;
         return;
     }
     t->remote.fn = arrive;

@@ -206,6 +206,30 @@ static void a_success_ends_a_back_off(void **state)
     schedule_destroy(s);
 }
 
+static void a_clock_that_is_set_back_holds_nothing_up(void **state)
+{
+    struct schedule *s = make(0, 0, 0);
+    int64_t until;
+    schedule_note(s, S("a.example"), 1, 10000);
+    struct schedule_route *r = schedule_start(s, 10000, NULL);
+    assert_int_equal(serve(s, r, 10000, 10000), 1); /* and has more */
+    schedule_ended(s, r, true, 10000);
+    schedule_note(s, S("a.example"), 2, 5000);
+    schedule_set_back(s, 5000);
+    assert_ptr_equal(schedule_start(s, 5000, NULL), r);
+    assert_int_equal(serve(s, r, 5000, NEVER), 2);
+    assert_int_equal(serve(s, r, 5000, NEVER), 1);
+    schedule_ended(s, r, true, 5000);
+    schedule_note(s, S("b.example"), 1, 30000);
+    r = schedule_start(s, 30000, NULL);
+    schedule_down(s, r, 30000);
+    schedule_ended(s, r, true, 30000);
+    schedule_set_back(s, 1000);
+    assert_int_equal(schedule_failures(r, &until), 1);
+    assert_int_equal(until, 1000 + SCHEDULE_GAP_MAX);
+    schedule_destroy(s);
+}
+
 static void an_old_look_hides_no_new_note(void **state)
 {
     struct schedule *s = make(0, 5, 0);
@@ -519,6 +543,7 @@ int main(void)
         cmocka_unit_test(concurrency_follows_need),
         cmocka_unit_test(a_route_that_is_down_waits),
         cmocka_unit_test(a_success_ends_a_back_off),
+        cmocka_unit_test(a_clock_that_is_set_back_holds_nothing_up),
         cmocka_unit_test(an_old_look_hides_no_new_note),
         cmocka_unit_test(a_full_schedule_says_so),
         cmocka_unit_test(idle_routes_are_forgotten_in_the_end),
