@@ -7,6 +7,7 @@
 
 #define ROWS_A_READ 200
 #define ROOM        ((size_t)512 * 1024)
+#define LAST_TRY    86400 /* s */
 
 METRIC(expired, METRIC_COUNTER, "barid_queue_entries_total", "what=\"expired\"",
     "Entries of the queue: one for each message and recipient")
@@ -119,6 +120,14 @@ static void load_fn(struct store_view *v, void *arg)
     }
 }
 
+/* Words of ours ("no reply in time") are kept with the remote's name too. */
+static bool is_of_remote(struct slice reply, struct slice remote)
+{
+    bool code = reply.n >= 3 && ascii_digit(reply.p[0]) && ascii_digit(reply.p[1]) &&
+                ascii_digit(reply.p[2]);
+    return remote.n && code && (reply.n == 3 || reply.p[3] == ' ');
+}
+
 /* The last that was heard: of the entry itself, or of its route. */
 static void heard(const struct round *r, size_t i, struct queue_settlement *v)
 {
@@ -127,14 +136,22 @@ static void heard(const struct round *r, size_t i, struct queue_settlement *v)
     bool of_route = route->reply.n > 0;
     v->reply = of_route ? route->reply : e->reply;
     v->remote = of_route ? route->remote : e->remote;
-    v->remote_said = v->remote.n > 0 && !of_route;
+    v->remote_said = is_of_remote(v->reply, v->remote);
+}
+
+/* It was released behind its end, and nobody has tried it since: a courier has a while to do so. */
+static bool has_a_try_left(const struct round *r, const struct queue_entry *e)
+{
+    return e->state == QUEUE_WAITING && r->item.message.expires < e->next && e->next <= r->now &&
+           r->now - e->next < LAST_TRY;
 }
 
 static void plan(struct round *r, size_t i)
 {
     struct queue_settlement *v = &r->settlements[i];
     const struct queue_entry *e = &r->entries[i];
-    bool due = queue_row_deadline(&r->item.message, e) <= r->now; /* it may have changed */
+    bool due = queue_row_deadline(&r->item.message, e) <= r->now && /* it may have changed */
+               !has_a_try_left(r, e);
     bool doomed = e->state == QUEUE_DOOMED, expire = doomed || r->item.message.expires <= r->now;
     *v = (struct queue_settlement){.verdict = expire ? QUEUE_FAILED : QUEUE_DEFERRED};
     memcpy(v->status, doomed ? "5.7.0" : expire ? "5.4.7" : "4.4.7", 6);
@@ -189,7 +206,8 @@ static void settle_message(struct round *r)
         .item = &r->item,
         .settlements = r->settlements,
         .now = r->now,
-        .heard = clock_wall()};
+        .heard = clock_wall(),
+        .by_time = true};
     for (size_t i = 0; i < r->item.n; i++)
         plan(r, i);
     if (settle_run(&r->settle, until))

@@ -124,7 +124,8 @@ static size_t recipients_of(const struct settle *s, struct dsn_recipient *out)
             .remote = v->remote,
             .remote_said = v->remote_said,
             .why = v->why,
-            .attempted = s->now,
+            .attempted =
+                s->by_time ? 0 : s->now, /* RFC 3464 §2.3.7: when it is known, or not at all */
         };
         action_of(s, i, &out[n].action);
         n++;

@@ -36,8 +36,9 @@ static int64_t wall(void)
 static _Atomic int owned[MESSAGES][EACH], taken[MESSAGES][EACH], failed[MESSAGES][EACH];
 static _Atomic int tries, reports_remote, downs, single_after; /* entries before message 1 */
 static _Atomic int busy;                                       /* items at hand */
-static enum { ALWAYS, BY_CHANCE, DEAD, REFUSE, NO_DSN } mood;
+static enum { ALWAYS, BY_CHANCE, DEAD, REFUSE, NO_DSN, LATER } mood;
 static bool at_end, expanded, tell; /* of what is delivered */
+static bool silent;                 /* nothing was heard of the remote */
 static uint32_t flags;              /* of what is put */
 
 static unsigned number_of(const struct queue_message *m)
@@ -56,6 +57,8 @@ static enum queue_verdict verdict_of(void)
         return QUEUE_FAILED;
     case NO_DSN:
         return QUEUE_RELAYED;
+    case LATER:
+        return QUEUE_DEFERRED;
     case BY_CHANCE:
         return random_below(4) == 0   ? QUEUE_DEFERRED
                : random_below(8) == 0 ? QUEUE_UNTRIED
@@ -80,8 +83,8 @@ static void try_item(struct queue_batch *b, struct queue_item *item)
         CHECK(slice_eq(e->route, queue_batch_route(b)) && e->next <= wall());
         CHECK(is_report || atomic_fetch_add(&owned[number][e->index], 1) == 0);
         s[i] = (struct queue_settlement){.verdict = is_report ? QUEUE_DELIVERED : verdict_of(),
-            .reply = S("550 5.1.1 no such user"),
-            .remote_said = true,
+            .reply = silent ? S("no reply in time, at DATA") : S("550 5.1.1 no such user"),
+            .remote_said = !silent,
             .at_end = at_end,
             .expanded = expanded,
             .tell = tell,
@@ -380,6 +383,7 @@ static void down(void *arg)
         task_sleep(deadline_in(10 * CLOCK_MS));
     }
     CHECK(local_reports() == 2 && report_says(S("Action: failed\r\nStatus: 5.4.7")));
+    CHECK(!report_says(S("Last-Attempt-Date"))); /* nobody was asked */
     CHECK(fixture_count(KEY_QUEUE_DUE) == 0 && fixture_count(KEY_QUEUE_DEADLINE) == 0);
     end();
 }
@@ -387,6 +391,95 @@ static void down(void *arg)
 static void a_dead_route_waits_and_expires(void **state)
 {
     run_on(2, down, NULL);
+}
+
+/* What expires says who said what, and does not take our own words for the remote's. */
+static void last_words(void *arg)
+{
+    for (silent = false;; silent = true) {
+        begin(21, 0);
+        mood = LATER;
+        report_to = QUEUE_REPORT_LOCAL;
+        put_one(0, QUEUE_NOTIFY_FAILURE, "a.example");
+        queue_start(q);
+        while (tries < EACH || busy)
+            task_sleep(deadline_in(CLOCK_MS));
+        atomic_fetch_add(&ahead, 5 * 86400);
+        while (entries())
+            queue_tend(q);
+        CHECK(local_reports() >= 1 && !report_says(S("Last-Attempt-Date")));
+        CHECK(report_says(S("Diagnostic-Code: smtp; 550 5.1.1 no such")) == !silent);
+        CHECK(report_says(S("Diagnostic-Code")) == !silent);
+        CHECK(report_says(S("Remote-MTA: dns; mx.far.example")) == !silent);
+        CHECK(report_says(S("In detail: no reply in time")) == silent);
+        end();
+        if (silent)
+            break;
+    }
+    silent = false;
+}
+
+static void what_expires_names_who_spoke(void **state)
+{
+    run_on(2, last_words, NULL);
+}
+
+static void await_taken(unsigned message)
+{
+    deadline until = SOON;
+    while (taken[message][0] + taken[message][1] + taken[message][2] < EACH) {
+        CHECK(clock_now() < until);
+        task_sleep(deadline_in(CLOCK_MS));
+    }
+}
+
+/* Two hours: routes and accounts that were served in what is the future now. */
+static void back(void *arg)
+{
+    begin(22, 0);
+    mood = ALWAYS;
+    queue_start(q);
+    atomic_fetch_add(&ahead, 7200);
+    put_one(0, 0, "a.example");
+    await_taken(0);
+    atomic_fetch_add(&ahead, -7200);
+    put_one(3, 0, "a.example");
+    await_taken(3);
+    end();
+}
+
+static void the_clock_goes_back(void **state)
+{
+    run_on(2, back, NULL);
+}
+
+/* Held for longer than it may take: released, it is tried before it fails. */
+static void late(void *arg)
+{
+    const struct queue_filter all = {0};
+    uint64_t n;
+    begin(23, 0);
+    mood = LATER;
+    report_to = QUEUE_REPORT_LOCAL;
+    put_one(0, 0, "a.example");
+    CHECK(queue_change(fixture_store, q, &all, QUEUE_HOLD, &n, SOON) == OUTCOME_DONE && n == EACH);
+    atomic_fetch_add(&ahead, 6 * 86400);
+    CHECK(
+        queue_change(fixture_store, q, &all, QUEUE_RELEASE, &n, SOON) == OUTCOME_DONE && n == EACH);
+    queue_tend(q);
+    CHECK(entries() == EACH && local_reports() == 0);
+    queue_start(q);
+    while (tries < EACH || busy)
+        task_sleep(deadline_in(CLOCK_MS));
+    while (entries())
+        queue_tend(q);
+    CHECK(tries == EACH && local_reports() >= 1 && report_says(S("Status: 5.4.7")));
+    end();
+}
+
+static void what_was_held_for_long_is_tried(void **state)
+{
+    run_on(2, late, NULL);
 }
 
 static void restarts(void *arg)
@@ -594,6 +687,9 @@ int main(void)
         cmocka_unit_test(couriers_wait_for_more),
         cmocka_unit_test(an_unknown_outcome_neither_loses_nor_repeats),
         cmocka_unit_test(a_dead_route_waits_and_expires),
+        cmocka_unit_test(what_expires_names_who_spoke),
+        cmocka_unit_test(the_clock_goes_back),
+        cmocka_unit_test(what_was_held_for_long_is_tried),
         cmocka_unit_test(a_restart_knows_what_waits),
         cmocka_unit_test(an_administrator_changes_it),
         cmocka_unit_test(one_sender_does_not_wait_for_all_of_another),
