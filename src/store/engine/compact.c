@@ -68,7 +68,8 @@ static bool move_batch(struct compact *c, bool urgent)
     bool moved = keeper_commit(c->db, &c->member) == OUTCOME_DONE;
     int64_t pause = urgent ? 0 : (int64_t)c->bytes * CLOCK_SEC / RATE;
     c->count = c->bytes = 0;
-    return moved && keeper_pause(c->db, pause);
+    /* A disk that is full meanwhile wants a round without pauses. */
+    return moved && keeper_pause(c->db, pause) && (urgent || !atomic_load(&c->db->short_of_space));
 }
 
 static bool read_all(int fd, void *to, size_t n, uint64_t offset)

@@ -47,6 +47,8 @@ bool keeper_pause(struct lmdb *db, int64_t ns)
         wait_until(k, until);
     bool stopping = k->stopping;
     pthread_mutex_unlock(&k->lock);
+    if (atomic_load(&db->short_of_space)) /* mail waits outside, and a round may last for hours */
+        home_ballast_make(db);
     return !stopping && !store_failed(&db->store);
 }
 

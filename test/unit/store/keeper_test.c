@@ -153,6 +153,42 @@ static void lost_segment_body(struct harness *h)
     harness_close(h);
 }
 
+enum { CROWD = 40 };
+
+static enum outcome release_all(struct store_txn *t, void *arg)
+{
+    const store_blob_id *ids = arg;
+    for (unsigned i = 0; i < CROWD; i++)
+        store_release(t, ids[i]);
+    return OUTCOME_DONE;
+}
+
+/* Space that has come back is seen at once, however much is still to be compacted. */
+static void space_comes_back_body(struct harness *h)
+{
+    enum { N = CROWD, KEPT = 400000, FREED = 500000 };
+    store_blob_id ids[N];
+    struct store_mutation release = {.partition = P, .fn = release_all, .arg = ids};
+    h->memory_spools = true;
+    harness_open(h);
+    struct lmdb *db = (struct lmdb *)(void *)h->store;
+    for (unsigned i = 0; i < N; i++) {
+        assert_true(harness_blob(h, P, i, KEPT) != 0);
+        assert_true((ids[i] = harness_blob(h, P, N + i, FREED)) != 0);
+    }
+    uint64_t segments = figures(h).segments, bytes = figures(h).segment_bytes;
+    assert_int_equal(segments, N);
+    assert_int_equal(store_mutate(h->store, &release, NULL, DEADLINE_NEVER), OUTCOME_DONE);
+    while (figures(h).segments >= segments)
+        task_sleep(deadline_in(CLOCK_MS));
+    home_ballast_drop(db); /* as when a write has met a full disk */
+    while (atomic_load(&db->short_of_space))
+        task_sleep(deadline_in(CLOCK_MS));
+    assert_true(figures(h).segment_bytes > bytes / 4 * 3);
+    assert_true(harness_blob(h, P, 2 * N, 1000) != 0);
+    harness_close(h);
+}
+
 static enum outcome refuse(struct store_txn *t, void *arg)
 {
     return OUTCOME_REFUSED;
@@ -188,6 +224,7 @@ TEST(saved_in_time)
 TEST(open_blobs_stay)
 TEST(compacted)
 TEST(lost_segment)
+TEST(space_comes_back)
 TEST(unreferenced)
 
 int main(void)
@@ -198,6 +235,7 @@ int main(void)
         cmocka_unit_test(open_blobs_stay),
         cmocka_unit_test(compacted),
         cmocka_unit_test(lost_segment),
+        cmocka_unit_test(space_comes_back),
         cmocka_unit_test(unreferenced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
