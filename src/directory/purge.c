@@ -2,8 +2,10 @@
 #include "base/clock.h"
 #include "directory/directory_private.h"
 
-/* When a domain loses its first account, the oldest among this many rows follows. */
+/* When a domain loses its first account, the oldest among this many others follows; aliases between
+ * them are passed over, so many at most. */
 #define SUCCESSORS_MAX 1000
+#define ROWS_MAX       100000
 
 struct account_remove {
     struct directory_change change;
@@ -20,13 +22,16 @@ static uint64_t successor(struct store_view *v, struct slice domain, uint64_t go
     struct store_cursor c;
     struct slice key, value;
     uint64_t oldest = 0;
+    unsigned accounts = 0;
     directory_row_key_address(&prefix, S(""), domain);
     store_seek(v, directory_row_key_slice(&prefix), &c);
-    for (unsigned i = 0; i < SUCCESSORS_MAX; i++) {
+    for (unsigned i = 0; i < ROWS_MAX && accounts < SUCCESSORS_MAX; i++) {
         if (!store_next_with(&c, directory_row_key_slice(&prefix), &key, &value))
             break;
-        if (directory_row_unpack_address(value, &row) && !row.alias && row.account != gone &&
-            (oldest == 0 || row.account < oldest))
+        if (!directory_row_unpack_address(value, &row) || row.alias || row.account == gone)
+            continue;
+        accounts++;
+        if (oldest == 0 || row.account < oldest)
             oldest = row.account;
     }
     return oldest;

@@ -114,6 +114,24 @@ static void remove_and_purge(struct directory *d)
     CHECK(directory_purge_list(d, 0, ids, 4, &n, DEADLINE_NEVER) == DIRECTORY_OK && n == 0);
 }
 
+/* However many aliases lie before it. */
+static void a_late_successor(struct directory *d)
+{
+    struct directory_domain domain;
+    char address[32];
+    CHECK(domain_add(d, "example.org") == DIRECTORY_OK);
+    account_add(d, "ann@example.org");
+    uint64_t zoe = account_add(d, "zoe@example.org");
+    for (int i = 0; i < 1001; i++) {
+        snprintf(address, sizeof address, "b%d@example.org", i);
+        CHECK(alias_add(d, address, "zoe@example.org") == DIRECTORY_OK);
+    }
+    CHECK(directory_account_remove(d, S("ann@example.org"), NULL, why, DEADLINE_NEVER) ==
+          DIRECTORY_OK);
+    CHECK(directory_domain_get(d, S("example.org"), &domain, DEADLINE_NEVER) == DIRECTORY_OK);
+    CHECK(domain.postmaster == zoe && verify(d) == 0);
+}
+
 static void reopen(struct directory *d)
 {
     uint8_t salt[16], again[16];
@@ -152,6 +170,11 @@ static void test_remove(void **state)
     house(remove_and_purge);
 }
 
+static void test_late_successor(void **state)
+{
+    house(a_late_successor);
+}
+
 static void test_reopen(void **state)
 {
     house(reopen);
@@ -164,6 +187,7 @@ int main(void)
         cmocka_unit_test(test_change),
         cmocka_unit_test(test_list),
         cmocka_unit_test(test_remove),
+        cmocka_unit_test(test_late_successor),
         cmocka_unit_test(test_reopen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
