@@ -272,19 +272,19 @@ bool intake_forward_judge(struct intake_session *t, struct smtp_reply *reply)
 static bool is_before(const struct intake_session *t, uint32_t forward, struct slice address)
 {
     for (uint32_t i = 0; i < forward; i++)
-        for (uint32_t j = 0; j < t->forwards[i].out.n && !t->forwards[i].loop; j++)
-            if (slice_eq(t->forwards[i].out.list[j].address, address))
-                return true;
+        if (!t->forwards[i].loop && intake_outgoing_has(&t->forwards[i].out, address))
+            return true;
     return false;
 }
 
-/* Who is reached by two aliases gets one copy. */
+/* Who is reached by two aliases, or was written to besides, gets one copy. */
 static void drop_repeats(struct intake_session *t, uint32_t forward)
 {
     struct intake_outgoing *o = &t->forwards[forward].out;
     uint32_t n = 0;
     for (uint32_t i = 0; i < o->n; i++)
-        if (!is_before(t, forward, o->list[i].address))
+        if (!is_before(t, forward, o->list[i].address) &&
+            !intake_outgoing_has(&t->outgoing, o->list[i].address))
             o->list[n++] = o->list[i];
     o->n = n;
 }

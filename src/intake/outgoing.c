@@ -69,10 +69,16 @@ static bool make_room(struct intake_outgoing *o)
     return true;
 }
 
-static bool is_there(const struct intake_outgoing *o, struct slice address)
+/* The same mailbox elsewhere? Only its domain is known to have no case (RFC 5321 §2.4). */
+static bool is_same(struct slice a, struct slice b)
+{
+    return slice_eq_nocase(a, b) && slice_starts(b, slice_sub(a, 0, slice_rfind(a, '@')));
+}
+
+bool intake_outgoing_has(const struct intake_outgoing *o, struct slice address)
 {
     uint32_t i = 0;
-    while (i < o->n && !slice_eq(o->list[i].address, address))
+    while (i < o->n && !is_same(o->list[i].address, address))
         i++;
     return i < o->n;
 }
@@ -132,7 +138,7 @@ static enum intake_outgoing_result append(struct intake_outgoing *o, struct slic
         return INTAKE_OUTGOING_FULL;
     if (address.n > QUEUE_ADDRESS_MAX)
         return INTAKE_OUTGOING_BAD;
-    if (is_there(o, address))
+    if (intake_outgoing_has(o, address))
         return INTAKE_OUTGOING_OK;
     if (o->n == QUEUE_PUT_MAX)
         return INTAKE_OUTGOING_MANY;

@@ -40,6 +40,8 @@ enum intake_outgoing_result intake_outgoing_add(
  * *index says where it is in the list when it is new there, and is not touched else. */
 enum intake_outgoing_result intake_outgoing_add_here(
     struct intake_outgoing *o, struct slice route, const struct smtp_rcpt *rcpt, uint32_t *index);
+/* Is the message for this address already? */
+bool intake_outgoing_has(const struct intake_outgoing *o, struct slice address);
 /* It shall not be reported after all: leaves a hole in the list. */
 void intake_outgoing_drop(struct intake_outgoing *o, uint32_t index);
 /* Before the list is used: closes the holes. */

@@ -81,7 +81,8 @@ static void drop_accounts(struct intake_session *t, uint32_t from)
 }
 
 /* One RCPT is one recipient: it is refused when none of its accounts takes the message and nobody
- * elsewhere does. forward: as in intake_rcpt. */
+ * elsewhere does. An account that another recipient brings along gets the message in any case.
+ * forward: as in intake_rcpt. */
 TASK_FN
 static bool add_members(struct intake_session *t, const struct directory_resolution *r,
     uint32_t forward, struct smtp_reply *reply)
@@ -99,7 +100,7 @@ static bool add_members(struct intake_session *t, const struct directory_resolut
             append_account(t, &r->recipients[i], r->postmaster);
         t->accounts[at].exempt |= r->postmaster;
         t->members[t->member_n + i] = at;
-        taken |= t->accounts[at].answer == QUOTA_OK || t->accounts[at].exempt;
+        taken |= at < before || t->accounts[at].answer == QUOTA_OK || t->accounts[at].exempt;
         if (t->accounts[at].answer != QUOTA_NEVER)
             worst = t->accounts[at].answer;
     }

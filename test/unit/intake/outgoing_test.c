@@ -35,6 +35,7 @@ static void test_recipients(void **state)
     intake_outgoing_init(&o);
     assert_int_equal(add(&o, "<X@Away.Test>"), INTAKE_OUTGOING_OK);
     assert_int_equal(add(&o, "<X@Away.Test>"), INTAKE_OUTGOING_OK); /* once */
+    assert_int_equal(add(&o, "<X@AWAY.test>"), INTAKE_OUTGOING_OK);
     assert_int_equal(add(&o, "<x@Away.Test>"), INTAKE_OUTGOING_OK); /* theirs to tell apart */
     assert_int_equal(add(&o, "<\"a b\"@away.test>"), INTAKE_OUTGOING_OK);
     assert_int_equal(add(&o, "<x@[192.0.2.1]>"), INTAKE_OUTGOING_OK);

@@ -225,6 +225,25 @@ static void held_task(void *arg)
     close_all();
 }
 
+/* By himself and by aliases: one copy, the one with the sender's own wishes. */
+static void once_task(void *arg)
+{
+    struct client c;
+    open_all();
+    call_as(&c, OTHER, "220 ");
+    begin(&c, "ann@our.test", "");
+    to(&c, "away@our.test", "");
+    to(&c, "JOE@away.test", " NOTIFY=NEVER");
+    to(&c, "joe@AWAY.test", " NOTIFY=NEVER");
+    to(&c, "mixed@our.test", "");
+    end(&c, "");
+    CHECK(count(bob) == 1 && queued() == 2);
+    CHECK(entry_of("JOE@away.test")->notify == QUEUE_NOTIFY_NEVER); /* perhaps another */
+    CHECK(entry_of("joe@AWAY.test")->notify == QUEUE_NOTIFY_NEVER);
+    close_client(&c);
+    close_all();
+}
+
 #define WORLD_TEST(name)                                                                           \
     static void name(void **state)                                                                 \
     {                                                                                              \
@@ -234,6 +253,7 @@ WORLD_TEST(told)
 WORLD_TEST(each)
 WORLD_TEST(wishes)
 WORLD_TEST(held)
+WORLD_TEST(once)
 
 int main(void)
 {
@@ -242,6 +262,7 @@ int main(void)
         cmocka_unit_test(each),
         cmocka_unit_test(wishes),
         cmocka_unit_test(held),
+        cmocka_unit_test(once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
