@@ -75,7 +75,8 @@ struct imap_row {
     /* Expunges may be told before its tagged reply (RFC 9051 §7.5.1): not for FETCH, STORE, SEARCH;
      * for their UID forms they may. */
     bool sync_point;
-    bool no_sync; /* LOGOUT, IDLE: nothing is told behind it */
+    bool no_sync; /* LOGOUT, IDLE: nothing is told behind it; SELECT: until its reply a client takes
+                     what is told for the mailbox it comes from */
     TASK_FN
     void (*before)(struct imap_preauth *s, struct imap_command *c);
     TASK_FN

@@ -30,6 +30,9 @@ static void sync_points(void **state)
     assert_true(imap_table_find(S("FETCH"))->uid && imap_table_find(S("STORE"))->uid);
     assert_true(imap_table_find(S("COPY"))->uid && imap_table_find(S("EXPUNGE"))->uid);
     assert_false(imap_table_find(S("NOOP"))->uid);
+    /* an EXPUNGE in the reply to SELECT is taken for one of the mailbox before it, or passed over
+     */
+    assert_true(imap_table_find(S("SELECT"))->no_sync && imap_table_find(S("EXAMINE"))->no_sync);
 }
 
 int main(void)
