@@ -42,6 +42,11 @@ static enum step conn_name_peer(struct conn *c, const struct proxy_header *heade
     uint64_t network = peer_network_key(&c->peer);
     if (!c->placed)
         return STEP_DONE; /* made by a test, not by a listener */
+    /* The listener could only ask about the balancer. */
+    if (blame_peer_listed(network)) {
+        limit_refused(LIMIT_POLICY);
+        return conn_refuse(c, CONN_END_SELF, "the worker died twice over this address");
+    }
     if (!limit_take(network)) {
         limit_refused(LIMIT_NETWORK);
         return conn_refuse(c, CONN_END_SELF, "too many connections from this address");

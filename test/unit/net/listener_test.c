@@ -1,11 +1,14 @@
 /* Accepting: limits, refusals, floods, the end of files. */
 #include "../unit.h"
+#include "base/blame.h"
 #include "certificate.h"
 #include "client.h"
 #include "echo.c"
 #include "net/limit_private.h"
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 struct port {
     struct listener_options options;
@@ -169,6 +172,54 @@ static void proxied(void **state)
     client_run(run_proxy, NULL);
 }
 
+/* A process that dies while it serves this network. */
+static void die_over(struct blame_board *b, uint64_t network)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct rlimit none = {0, 0};
+        setrlimit(RLIMIT_CORE, &none);
+        blame_watch(b);
+        blame_now = (struct blame){.peer = network};
+        raise(SIGSEGV);
+        _exit(0);
+    }
+    waitpid(pid, NULL, 0);
+}
+
+/* Twice a worker died over a client of the balancer: it is refused, the others are served. */
+static void run_proxy_listed(void *arg)
+{
+    struct port p = {.options.proxy = true};
+    port_open(&p);
+    struct client bad = port_connect(&p), good = port_connect(&p);
+    client_send(&bad, S("PROXY TCP4 192.0.2.9 192.0.2.1 1000 25\r\n"));
+    client_send(&good, S("PROXY TCP4 192.0.2.8 192.0.2.1 1000 25\r\n"));
+    client_expect_end(&bad);
+    client_expect(&good, "HI\r\n");
+    client_close(&bad);
+    client_close(&good);
+    client_await_count(0);
+    port_close(&p);
+}
+
+static void proxied_and_listed(void **state)
+{
+    char name[BLAME_TEXT];
+    struct sockaddr_in client = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xc0000209)};
+    struct peer peer;
+    struct blame_board *b = blame_board_create();
+    peer_set(&peer, (const struct sockaddr *)&client, sizeof client);
+    for (int i = 0; i < 2; i++) {
+        die_over(b, peer_network_key(&peer));
+        CHECK(blame_count(b, name) == (i == 1));
+    }
+    blame_watch(b);
+    client_run(run_proxy_listed, NULL);
+    blame_watch(NULL);
+    blame_board_destroy(b);
+}
+
 /* Who has given up in the handshake, or never begins it, costs no stack: newcomers are served. */
 #define STUCK 2000
 
@@ -303,6 +354,7 @@ int main(void)
         cmocka_unit_test(serves),
         cmocka_unit_test(refuses),
         cmocka_unit_test(proxied),
+        cmocka_unit_test(proxied_and_listed),
         cmocka_unit_test(handshakes_that_hang),
         cmocka_unit_test(runs_out_of_files),
         cmocka_unit_test(keeps_a_reserve),
