@@ -236,7 +236,9 @@ static enum reach transact(struct courier *c, const struct queue_item *item,
         smtp_client_send(c->client, m, list, item->n, deadline_in(DELIVERY_MESSAGE));
         if (!unheard(c) || task_cancelled())
             return REACH_OK;
-        if (c->messages == 0)
+        if (c->messages)
+            c->tries = 0; /* it takes mail, if only so much of one connection */
+        else
             remote_next_address(c);
         const struct delivery_facts facts = {.without_tls = c->without_tls, .chosen = c->chosen};
         delivery_verdict(smtp_client_outcome(c->client), &facts, c->why_reply, &c->why);

@@ -121,6 +121,8 @@ static void retry(void)
     CHECK(queue_change(fixture_store, q, &all, QUEUE_RETRY, &n, SOON) == OUTCOME_DONE);
 }
 
+static unsigned couriers; /* 0: as many as there are */
+
 static void begin(uint64_t seed)
 {
     char why[256];
@@ -129,7 +131,8 @@ static void begin(uint64_t seed)
     const struct queue_options options = {.store = fixture_store,
         .carry = delivery_remote_carry,
         .arg = &remote,
-        .reporter = &reporter};
+        .reporter = &reporter,
+        .couriers = couriers};
     report_to = QUEUE_REPORT_LOCAL;
     CHECK(q = queue_open(&options, why, SOON));
     queue_start(q);
@@ -302,6 +305,25 @@ static void unreachable(void *arg)
     dns_stop(remote.dns);
 }
 
+/* One courier has to connect for each of them. */
+static void one_by_one(void *arg)
+{
+    enum { MANY = 50 };
+    CHECK(dns_start(remote.dns));
+    names_well = true;
+    couriers = 1;
+    sink_mails = 0;
+    sink_turn(SINK_ONCE);
+    begin(42);
+    for (int i = 1; i < MANY; i++)
+        put();
+    drained();
+    CHECK(sink_mails == MANY);
+    couriers = 0;
+    end(0);
+    dns_stop(remote.dns);
+}
+
 /* ---- running ---- */
 
 static void play(void (*test)(void *))
@@ -347,6 +369,11 @@ static void a_host_that_does_not_answer_is_tried_again(void **state)
     play(unreachable);
 }
 
+static void a_host_that_takes_one_message_a_time_takes_all(void **state)
+{
+    play(one_by_one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -355,6 +382,7 @@ int main(void)
         cmocka_unit_test(silence_at_each_stage_puts_off),
         cmocka_unit_test(a_greeting_that_drips_for_ever_ends),
         cmocka_unit_test(a_host_that_does_not_answer_is_tried_again),
+        cmocka_unit_test(a_host_that_takes_one_message_a_time_takes_all),
     };
     log_start(2, LOG_ERROR, LOG_LOGFMT);
     clock_set(&test_clock);

@@ -88,11 +88,18 @@ static void say(int fd, const char *text)
     send(fd, text, strlen(text), MSG_NOSIGNAL);
 }
 
+static unsigned begun; /* transactions of the connection */
+
 /* False: the dialogue is over. */
 static bool answer(int fd, FILE *in, int stage, unsigned *recipients)
 {
     if (silent(fd, stage))
         return false;
+    begun += stage == SMTP_AT_MAIL;
+    if (begun > 1 && atomic_load(&sink_silent_at) == SINK_ONCE) {
+        say(fd, "421 4.7.0 one is enough\r\n");
+        return false;
+    }
     *recipients = stage == SMTP_AT_MAIL ? 0 : *recipients + (stage == SMTP_AT_RCPT);
     say(fd, stage == SMTP_AT_DATA   ? "354 go on\r\n"
             : stage == SMTP_AT_QUIT ? "221 bye\r\n"
@@ -115,6 +122,7 @@ static void talk(int fd)
 {
     char line[1024];
     unsigned recipients = 0;
+    begun = 0;
     if (atomic_load(&sink_silent_at) == SINK_DRIPS)
         return drip(fd);
     if (silent(fd, SMTP_AT_GREETING))

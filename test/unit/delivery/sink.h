@@ -7,6 +7,7 @@
 #define SINK_WELL   SMTP_STAGES
 #define SINK_DRIPS  (SMTP_STAGES + 1) /* one byte of an endless greeting for each sink_drip */
 #define SINK_ABSENT (SMTP_STAGES + 2) /* takes no connection */
+#define SINK_ONCE   (SMTP_STAGES + 3) /* one message of a connection, then 421 */
 
 extern atomic_int sink_silent_at;
 /* What it saw: falling silent, bodies that ended, messages that it said yes to, their recipients.
