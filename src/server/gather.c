@@ -1,6 +1,8 @@
 #include "server/gather.h"
 #include "base/log.h"
 #include "delivery/route.h"
+#include "directory/directory.h"
+#include "message/address.h"
 #include "net/key.h"
 #include "net/listen.h"
 #include "net/tls.h"
@@ -167,6 +169,33 @@ static void open_address(struct gathering *w, struct gather *old, const struct s
     }
 }
 
+static bool same_address(const struct listen_address *a, const struct listen_address *b)
+{
+    return a->n == b->n && !memcmp(&a->addr, &b->addr, a->n) &&
+           (a->addr.ss_family == AF_UNIX || port_of(&a->addr, a->n));
+}
+
+/* Before entry k of service i. The kernel would let both have it, and give each some connections.
+ */
+static bool named_before(struct gathering *w, size_t i, size_t k, const struct config_item *item,
+    const struct listen_address *a)
+{
+    for (size_t s = 0; s <= i; s++) {
+        const struct config_list *list = list_of(&w->g->config, s);
+        for (size_t n = 0; n < (s == i ? k : list->n); n++) {
+            struct listen_address b;
+            char why[256];
+            if (!listen_parse(slice_str(list->items[n].text), &b, why) || !same_address(a, &b))
+                continue;
+            problem(w, item->line ? item->line : list->items[n].line,
+                "listen.%s: %s stands in listen.%s already", services[i].name, item->text,
+                services[s].name);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void visit_addresses(struct gathering *w, struct gather *old, bool open_them)
 {
     for (size_t i = 0; i < sizeof services / sizeof *services; i++) {
@@ -177,6 +206,8 @@ static void visit_addresses(struct gathering *w, struct gather *old, bool open_t
             char why[256];
             if (!listen_parse(slice_str(item->text), &a, why)) {
                 problem(w, item->line, "listen.%s: %s", services[i].name, why);
+            } else if (named_before(w, i, k, item, &a)) {
+                continue;
             } else if (services[i].by_uid && (a.addr.ss_family != AF_UNIX || a.proxy)) {
                 problem(w, item->line,
                     "listen.%s: only unix:PATH: there the system says which user it is",
@@ -195,6 +226,22 @@ static void visit_addresses(struct gathering *w, struct gather *old, bool open_t
             }
         }
     }
+}
+
+static void check_names(struct gathering *w)
+{
+    const struct config_item *hostname = &w->g->config.hostname;
+    const struct config_item *postmaster = &w->g->config.postmaster;
+    char canonical[DIRECTORY_ADDRESS_MAX + 1];
+    if (hostname->text && *hostname->text &&
+        !address_domain_valid(slice_str(hostname->text), false))
+        problem(w, hostname->line,
+            "hostname: \"%s\" is no name of a host: letters, digits, hyphens and dots, as in "
+            "mail.example.org (one with other letters in its form xn--...)",
+            hostname->text);
+    if (postmaster->text && *postmaster->text &&
+        !directory_canonical(slice_str(postmaster->text), canonical))
+        problem(w, postmaster->line, "postmaster: \"%s\" is not an address", postmaster->text);
 }
 
 static void check_proxies(struct gathering *w)
@@ -254,10 +301,59 @@ static void read_authorities(struct gathering *w)
         buffer_reset(pem);
         return;
     }
+    if (slice_find_slice(buffer_slice(pem), S("-----BEGIN ")) == SLICE_NONE) {
+        problem(
+            w, item->line, "outbound.authorities: %s holds no certificate in PEM form", item->text);
+        return;
+    }
     struct dial_trust *trust = dial_trust_create(buffer_slice(pem), why);
     if (!trust)
         problem(w, item->line, "outbound.authorities: %s: %s", item->text, why);
     dial_trust_release(trust);
+}
+
+/* "NAME [TTL] [CLASS] DS ..." */
+static bool is_anchor(struct slice record)
+{
+    for (int i = 0; i < 4 && record.n; i++) {
+        size_t n = 0;
+        while (n < record.n && record.p[n] != ' ' && record.p[n] != '\t')
+            n++;
+        struct slice word = slice_sub(record, 0, n);
+        record = slice_trim(slice_from(record, n));
+        if (i && (slice_eq_nocase(word, S("DS")) || slice_eq_nocase(word, S("DNSKEY"))))
+            return record.n > 0;
+    }
+    return false;
+}
+
+/* The resolver reads it when the server starts, and says less about it. */
+static void read_anchor(struct gathering *w, const struct config_item *item)
+{
+    struct buffer *text = &w->g->anchor;
+    unsigned line = 0, records = 0;
+    if (!strcmp(item->text, "root") || !strcmp(item->text, "none"))
+        return;
+    if (!read_file(item->text, text)) {
+        problem(w, item->line, "dns.trust_anchor: cannot read %s: %s", item->text,
+            text->overflow ? "larger than 64 KiB" : strerror(errno));
+        return;
+    }
+    for (struct slice rest = buffer_slice(text); rest.n;) {
+        struct slice record = slice_trim(slice_cut(&rest, '\n'));
+        line++;
+        if (!record.n || record.p[0] == ';' || record.p[0] == '#')
+            continue;
+        records++;
+        if (!is_anchor(record)) {
+            problem(w, item->line,
+                "dns.trust_anchor: %s:%u is no DS or DNSKEY record, as a zone file has them",
+                item->text, line);
+            return;
+        }
+    }
+    if (!records)
+        problem(w, item->line, "dns.trust_anchor: %s holds no DS or DNSKEY record", item->text);
 }
 
 static void check_outbound(struct gathering *w)
@@ -278,10 +374,7 @@ static void check_outbound(struct gathering *w)
             problem(w, item->line, "dns.servers: %s is not ADDRESS:PORT", item->text);
     }
     delivery_table_destroy(ways_create(c, way_problem, w));
-    if (strcmp(anchor->text, "root") && strcmp(anchor->text, "none") &&
-        !read_file(anchor->text, &w->g->anchor))
-        problem(w, anchor->line, "dns.trust_anchor: cannot read %s: %s", anchor->text,
-            w->g->anchor.overflow ? "larger than 64 KiB" : strerror(errno));
+    read_anchor(w, anchor);
 }
 
 /* ---- certificates ---- */
@@ -317,14 +410,14 @@ static void read_certificates(struct gathering *w, bool may_make)
     if (*c->tls.certificate.text) {
         read_pem(w, &c->tls.certificate, "tls.certificate");
         read_pem(w, &c->tls.key, "tls.key");
-    } else if (may_make) {
+    } else {
         char why[256];
-        if (!own_certificate(g->data_dir, c->hostname.text, &g->pems[0].bytes, &g->pems[0].n,
-                &g->pems[1].bytes, &g->pems[1].n, why))
+        if (!own_certificate(may_make ? g->data_dir : -1, c->hostname.text, &g->pems[0].bytes,
+                &g->pems[0].n, &g->pems[1].bytes, &g->pems[1].n, why))
             problem(w, 0, "%s", why);
         g->certificate_n = 2;
     }
-    for (size_t i = 0; i < c->tls.also_n && (*c->tls.certificate.text || may_make); i++) {
+    for (size_t i = 0; i < c->tls.also_n; i++) {
         read_pem(w, &c->tls.also[i].certificate, "tls.also.certificate");
         read_pem(w, &c->tls.also[i].key, "tls.also.key");
     }
@@ -374,6 +467,7 @@ static bool load(struct gathering *w)
         return false;
     }
     config_parse(&g->config, buffer_slice(&g->config_text), w->path, config_problem, w);
+    check_names(w);
     check_proxies(w);
     check_users(w);
     check_outbound(w);

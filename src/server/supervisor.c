@@ -75,7 +75,7 @@ static bool check_owner(const struct gather *g)
         return false;
     const char *why = NULL;
     if (geteuid() == 0 && st.st_uid == 0)
-        why = "data_dir belongs to root: give it to a user of its own (chown barid: DIR)";
+        why = "data_dir belongs to root: give it to a user of its own (chown -R barid: DIR)";
     else if (geteuid() != 0 && st.st_uid != geteuid())
         why = "data_dir does not belong to the user that runs barid";
     if (why)

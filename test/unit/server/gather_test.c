@@ -100,6 +100,12 @@ static void addresses(void **state)
     assert_true(
         count == 1 && strstr(problems, "nope")); /* a config that is none is not looked into */
     refused("proxy = { peers = [\"192.0.2.0/33\"]; }\n", "proxy.peers: 192.0.2.0/33");
+    refused("listen = { smtp = [\"127.0.0.1:25\", \"127.0.0.1:25 proxy\"]; }\n",
+        "barid.conf:3: listen.smtp: 127.0.0.1:25 proxy stands in listen.smtp already");
+    refused("listen = { smtp = [\"0.0.0.0:587\"]; }\n",
+        "barid.conf:3: listen.submission: 0.0.0.0:587 stands in listen.smtp already");
+    refused("listen = { lmtp = [\"unix:$/x\"]; sendmail = [\"unix:$/x\"]; }\n", "in listen.lmtp");
+    assert_true(check("listen = { smtp = [\"127.0.0.1:0\"]; pop3 = [\"127.0.0.1:0\"]; }\n"));
     assert_int_equal(open_fds(), before);
 }
 
@@ -133,6 +139,35 @@ static void ways(void **state)
         check("outbound = { relay = \"a\"; source = [\"b\"]; routes = ( { sender = \"c.test\";"
               " via = \"d\" } ) }\n"));
     assert_int_equal(count, 3);
+}
+
+/* What the worker would refuse, or the others would not understand. */
+static void names_and_trust(void **state)
+{
+    refused("postmaster = \"nobody\"\n", "barid.conf:3: postmaster: \"nobody\" is not an address");
+    assert_true(check("postmaster = \"a@b.example\"\n"));
+    static const char *const hosts[] = {"a b", "a\\r\\nb", " ", "m\xc3\xbc.example", "a..b", "-a"};
+    for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {
+        struct buffer b;
+        buffer_init(&b, 4096);
+        buffer_printf(&b, "hostname = \"%s\"\ndata_dir = \"%s/data\"\n", hosts[i], dir);
+        write_to("barid.conf", buffer_slice(&b));
+        buffer_finish(&b);
+        problems[0] = '\0';
+        assert_false(gather_check(path, report, NULL));
+        assert_non_null(strstr(problems, "barid.conf:1: hostname: "));
+    }
+    write_to(
+        "ta", S("; a comment\n\n. IN DS 1 8 2 AB\nexample. 3600 in dnskey 257 3 8 AwEAAa ;x\n"));
+    assert_true(check("dns = { trust_anchor = \"$/ta\" }\n"));
+    write_to("ta", S(". IN DS 1 8 2 AB\nroot:x:0:0:root:/root:/bin/sh\n"));
+    refused("dns = { trust_anchor = \"$/ta\" }\n", "/ta:2 is no DS or DNSKEY record");
+    write_to("ta", S(". IN DS\n"));
+    refused("dns = { trust_anchor = \"$/ta\" }\n", "/ta:1 is no DS");
+    write_to("ta", S("; nothing\n"));
+    refused("dns = { trust_anchor = \"$/ta\" }\n", "holds no DS or DNSKEY record");
+    refused("dns = { trust_anchor = \"$/no\" }\n", "dns.trust_anchor: cannot read");
+    refused("outbound = { authorities = \"$/ta\" }\n", "/ta holds no certificate");
 }
 
 static void config_files(void **state)
@@ -173,6 +208,13 @@ static void certificates(void **state)
     refused("tls = { certificate = \"$/one.pem\"; key = \"$/one.key\"; also = ( { server_name = "
             "\"b.example\"; certificate = \"$/two.pem\"; key = \"$/one.key\"; } ); }\n",
         "tls: ");
+    /* Beside the self-signed one. */
+    assert_true(
+        check("tls = { also = ( { server_name = \"b.example\"; certificate = \"$/two.pem\"; "
+              "key = \"$/two.key\"; } ); }\n"));
+    refused("tls = { also = ( { server_name = \"b.example\"; certificate = \"$/two.pem\"; key = "
+            "\"$/one.key\"; } ); }\n",
+        "b.example: the key does not belong");
     pair_finish(&one);
     pair_finish(&two);
 }
@@ -315,6 +357,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(addresses),
         cmocka_unit_test(ways),
+        cmocka_unit_test(names_and_trust),
         cmocka_unit_test(config_files),
         cmocka_unit_test(certificates),
         cmocka_unit_test(sockets_are_kept_over_reloads),
