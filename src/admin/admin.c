@@ -167,8 +167,9 @@ bool command_directory(struct command *c, enum directory_result result, const ch
         return true;
     command_fail(c, exits[result], "%s",
         *why                            ? why
-        : result == DIRECTORY_ABSENT    ? "there is no such object"
+        : result == DIRECTORY_ABSENT    ? "there is no such account"
         : result == DIRECTORY_NO_DOMAIN ? "there is no such domain"
+        : result == DIRECTORY_BAD       ? "that is no address"
                                         : "the store is busy or failing: see the log");
     return false;
 }

@@ -128,6 +128,7 @@ static bool take_filter(struct words *w, int argc, char **argv, int *i, bool *ba
         if (value) {
             w->filters[k] = value;
             w->options |= OPTION_FILTER;
+            *bad |= !*value; /* a variable that was empty must not mean all */
             return true;
         }
     }

@@ -1,6 +1,7 @@
 /* Rows for people: aligned columns with the keys as heads; for programs: one JSON array. */
 #include "admin/cli.h"
 #include "admin/story.h"
+#include "base/utf8.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,12 +108,28 @@ static void print_table(struct cli_print *p)
         }
 }
 
+/* JSON as it is, but nothing in it that a terminal would obey or that turns a line round. */
+static void put_json(const char *text)
+{
+    struct slice rest = slice_str(text);
+    while (rest.n) {
+        const char *at = rest.p;
+        uint32_t code = utf8_take(&rest);
+        if (code >= 0x7f && utf8_control(code))
+            printf("\\u%04" PRIx32, code);
+        else
+            fwrite(at, 1, (size_t)(rest.p - at), stdout);
+    }
+}
+
 static void print_array(struct cli_print *p)
 {
     for (size_t r = 0; r < json_array_size(p->rows); r++) {
         char *text = json_dumps(json_array_get(p->rows, r), JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-        if (text)
-            printf("%s%s", r || p->begun ? ",\n" : "[\n", text);
+        if (text) {
+            fputs(r || p->begun ? ",\n" : "[\n", stdout);
+            put_json(text);
+        }
         free(text);
     }
 }
@@ -178,8 +195,10 @@ static void print_object(json_t *row)
 static void print_json(json_t *value)
 {
     char *text = json_dumps(value, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-    if (text)
-        puts(text);
+    if (text) {
+        put_json(text);
+        putchar('\n');
+    }
     free(text);
 }
 

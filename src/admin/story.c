@@ -194,8 +194,13 @@ static void expired(struct buffer *out, const json_t *row)
 
 static void report(struct buffer *out, const json_t *row)
 {
-    const char *what = text(row, "what");
-    buffer_printf(out, "the sender %s was told that it %s", text(row, "recipient"),
+    const char *what = text(row, "what"), *to = text(row, "recipient"), *alias = text(row, "alias");
+    /* The sender of what an alias sends on is an address of ours (SRS). */
+    if (*alias && !strncmp(to, "SRS", 3))
+        buffer_printf(out, "not the sender but whoever answers for %s", alias);
+    else
+        buffer_printf(out, "the sender %s", to);
+    buffer_printf(out, " was told that it %s",
         is(what, "failure") ? "failed"
         : is(what, "delay") ? "is delayed"
                             : "was delivered");

@@ -179,7 +179,8 @@ static void trace_report(const struct settle *s, enum outcome o)
     bool local = r->target.to == QUEUE_REPORT_LOCAL;
     queue_id_text(m->id, id);
     trace_note(TRACE_REPORT, trace_slice(TRACE_ID, m->trace), trace_text(TRACE_QUEUE, id),
-        trace_slice(TRACE_TO, m->sender), trace_text(TRACE_WHAT, report_text(s)),
+        trace_slice(TRACE_TO, m->sender), trace_slice(TRACE_ALIAS, m->alias),
+        trace_text(TRACE_WHAT, report_text(s)),
         local ? trace_number(TRACE_ACCOUNT, r->target.account) : (struct trace_field){0},
         local ? trace_number(TRACE_MAILBOX, r->target.mailbox) : (struct trace_field){0},
         local ? trace_number(TRACE_BLOB, r->blob.id) : (struct trace_field){0});

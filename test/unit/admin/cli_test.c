@@ -97,6 +97,8 @@ static void plain_commands(void **state)
     usage("queue|show");
     usage("queue|hold|00000000001|--bounce");
     usage("queue|list|--state");
+    usage("queue|remove|--sender|a@b|--recipient="); /* a variable without a value */
+    assert_non_null(strstr(said, "the option needs a value: --recipient="));
     request("trace|a@b", "{\"do\":\"trace\",\"v\":1,\"what\":\"a@b\"}");
     assert_true(cli.lists && cli.tells);
     request("trace|0abc|--limit=1000|--since|1970-01-02 03:04",

@@ -56,6 +56,18 @@ static void one_object(void **state)
     assert_string_equal(said, "version 1\nconnections.smtp 2\nconnections.lmtp 3\n");
 }
 
+static void json_for_terminals(void **state)
+{
+    PRINT(true, true,
+        json_pack("{s:s}", "a",
+            "\xc3\xa9\xc2\x9b"
+            "31m\x7f\xe2\x80\xae\x1b\"\\"));
+    assert_string_equal(
+        said, "[\n{\n  \"a\": \"\xc3\xa9\\u009b31m\\u007f\\u202e\\u001B\\\"\\\\\"\n}\n]\n");
+    PRINT(true, false, json_pack("{s:s}", "a", "\xc2\x85"));
+    assert_string_equal(said, "{\n  \"a\": \"\\u0085\"\n}\n");
+}
+
 static void nothing(void **state)
 {
     print(false, true, true, 0, NULL);
@@ -137,6 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(columns),
         cmocka_unit_test(one_object),
+        cmocka_unit_test(json_for_terminals),
         cmocka_unit_test(nothing),
         cmocka_unit_test(as_json),
         cmocka_unit_test(long_lists),

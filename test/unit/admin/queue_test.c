@@ -75,6 +75,8 @@ static void lists(void *arg)
     CHECK(ask("list", ",\"state\":\"held\"") == ADMIN_DONE && lines() == 0);
     CHECK(ask("list", ",\"state\":\"gone\"") == ADMIN_USAGE);
     CHECK(ask("list", ",\"sender\":5") == ADMIN_FAULT);
+    CHECK(ask("list", ",\"account\":\"nonsense\"") == ADMIN_FAULT);
+    CHECK(!strcmp(office_answer.why, "that is no address"));
     CHECK(ask("show", "") == ADMIN_USAGE);
     CHECK(ask("show", ",\"id\":\"nonsense\"") == ADMIN_ABSENT);
     CHECK(ask("show", ",\"id\":\"00000000001\"") == ADMIN_ABSENT);

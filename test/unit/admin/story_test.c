@@ -75,6 +75,27 @@ static void strange_rows(void **state)
         "  ? first fetched by  over IMAP from \n");
 }
 
+/* The sender of what an alias sends on hears nothing: its address may be forged. */
+static void who_was_told(void **state)
+{
+    struct story s = {.begun = true, .id = "0abc"};
+    json_t *report = with(row("0abc", "report"), "what", "failure");
+    with(with(report, "recipient", "SRS0=x=y=far.test=a@b.example"), "account", "me@b.example");
+    assert_string_equal(tell(&s, json_incref(report)),
+        "  2026-11-22 09:31:02 the sender SRS0=x=y=far.test=a@b.example was told that it failed, "
+        "in "
+        "the mailbox of me@b.example\n");
+    with(report, "alias", "all@b.example");
+    assert_string_equal(tell(&s, json_incref(report)),
+        "  2026-11-22 09:31:02 not the sender but whoever answers for all@b.example was told that "
+        "it "
+        "failed, in the mailbox of me@b.example\n");
+    with(report, "recipient", "a@far.test");
+    assert_string_equal(tell(&s, report),
+        "  2026-11-22 09:31:02 the sender a@far.test was told that it failed, in the mailbox of "
+        "me@b.example\n");
+}
+
 static void every_event_has_words(void **state)
 {
     static const char *const all[] = {"accepted", "refused", "unknown", "recipient", "stored",
@@ -91,6 +112,7 @@ int main(void)
         cmocka_unit_test(a_message_begins),
         cmocka_unit_test(words_of_servers),
         cmocka_unit_test(strange_rows),
+        cmocka_unit_test(who_was_told),
         cmocka_unit_test(every_event_has_words),
     };
     setenv("TZ", "UTC", 1);
