@@ -87,7 +87,7 @@ static bool become_owner(int data_dir, char why[ADMIN_WHY])
         return true;
     if (geteuid() == 0 && st.st_uid == 0) {
         snprintf(why, ADMIN_WHY,
-            "data_dir belongs to root: give it to a user of its own (chown barid: DIR)");
+            "data_dir belongs to root: give it to a user of its own (chown -R barid: DIR)");
         return false;
     }
     if (geteuid() == 0 && !setgroups(0, NULL) && !setgid(st.st_gid) && !setuid(st.st_uid))
@@ -187,12 +187,15 @@ static void stream(struct local *l)
     pid_t child = -1;
     o.maildir = !strcmp(argument(l, "format"), "maildir");
     o.fd = control_connect(l->config->data_dir.text, 0);
-    if (o.fd < 0 && (errno == ENOENT || errno == ECONNREFUSED))
+    if (o.fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ECONNREFUSED))
         o.fd = start_store(l, &child);
     if (o.fd < 0) {
-        l->answer.exit = errno == EACCES ? ADMIN_FAULT : ADMIN_SILENT;
-        snprintf(l->answer.why, sizeof l->answer.why, "%s: %s", l->config->data_dir.text,
-            strerror(errno));
+        bool foreign = errno == EACCES;
+        l->answer.exit = foreign ? ADMIN_FAULT : ADMIN_SILENT;
+        snprintf(l->answer.why, sizeof l->answer.why, "%s%s%s",
+            foreign ? "data_dir belongs to another user: run the command as root or as its owner"
+                    : l->config->data_dir.text,
+            foreign ? "" : ": ", foreign ? "" : strerror(errno));
         return;
     }
     if (!strcmp(argument(l, "do"), "mailbox import"))

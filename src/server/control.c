@@ -340,8 +340,8 @@ int control_ask(const char *data_dir, const json_t *request, void (*row)(void *a
             "data_dir belongs to another user: run the command as root or as its owner");
         return ADMIN_FAULT;
     }
-    if (fd < 0)
-        return errno == ENOENT || errno == ECONNREFUSED ? -1 : ADMIN_SILENT;
+    if (fd < 0) /* ENOTDIR: whoever goes on without a server says what is wrong with data_dir */
+        return errno == ENOENT || errno == ENOTDIR || errno == ECONNREFUSED ? -1 : ADMIN_SILENT;
     buffer_init(&out, FRAME_MAX + 4);
     json_incref((json_t *)(uintptr_t)request);
     bool sent = frame_write((json_t *)(uintptr_t)request, &out) && send_all(fd, buffer_slice(&out));

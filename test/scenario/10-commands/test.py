@@ -1,6 +1,7 @@
 """The command line, without and with a running server: rows, exit codes, words."""
 import json
 import os
+import pwd
 import subprocess
 import sys
 
@@ -86,7 +87,7 @@ def commands_with_a_server():
     with Server() as s:
         s.start()
         all_commands(s)
-        assert s.json("status")["version"]
+        assert list(s.json("status")["connections"]) == ["smtp", "submission", "lmtp", "imap", "pop3", "other"]
         s.cli("reload")
         assert s.stop() == 0
 
@@ -144,6 +145,27 @@ def a_server_that_does_not_answer_is_exit_4():
         assert done.returncode == 4, done
 
 
+def a_wrong_data_dir_is_told():
+    with Server() as s:
+        s.setup("a")
+        text = open(s.conf).read()
+        s.write_config(text.replace(s.data, s.conf))
+        expect(s.cli("domain", "list", check=False), 2, "Not a directory")
+        expect(s.cli("mailbox", "import", "a@example.test", "mbox", s.folder, check=False), 2, "Not a directory")
+        s.write_config(text)
+        if os.geteuid() != 0:
+            return
+        os.chmod(s.conf, 0o644)
+        daemon = pwd.getpwnam("daemon")
+        become = dict(user=daemon.pw_uid, group=daemon.pw_gid, extra_groups=[])
+        for command in (["domain", "list"], ["mailbox", "import", "a@example.test", "mbox", "/tmp"]):
+            done = subprocess.run([BARID, "-c", s.conf, *command], capture_output=True, text=True, **become)
+            assert done.returncode == 1 and "belongs to another user: run the command as" in done.stderr, done
+        os.chmod(s.data, 0o755)
+        done = subprocess.run([BARID, "-c", s.conf, "serve"], capture_output=True, text=True, **become)
+        assert done.returncode == 2 and "does not belong to the user that runs barid" in done.stderr, done
+
+
 sys.exit(run_cases([
     commands_without_a_server,
     commands_with_a_server,
@@ -152,4 +174,5 @@ sys.exit(run_cases([
     the_config_may_stand_before_the_command,
     config_problems_are_all_told,
     a_server_that_does_not_answer_is_exit_4,
+    a_wrong_data_dir_is_told,
 ]))
