@@ -31,8 +31,11 @@ static bool pass(int from, int to)
 
 void sendmail_pipe(int sock)
 {
+    /* Programs may have written all that they want to say at once; it waits for the greeting, as
+     * the server demands of everybody. */
     struct pollfd fds[] = {{STDIN_FILENO, POLLIN, 0}, {sock, POLLIN, 0}};
-    while (poll(fds, 2, -1) > 0 || errno == EINTR) {
+    bool greeted = pass(sock, STDOUT_FILENO);
+    while (greeted && (poll(fds, 2, -1) > 0 || errno == EINTR)) {
         if (fds[1].revents && !pass(sock, STDOUT_FILENO))
             break;
         if (fds[0].revents && !pass(STDIN_FILENO, sock)) {

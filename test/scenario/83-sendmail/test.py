@@ -204,6 +204,11 @@ def smtp_on_stdin():
         assert p.wait(PATIENCE) == 0
         text, mail = w.last("ann")
         assert mail["Subject"] == "bs" and mail["From"], text
+        for _ in range(10):  # all that it says is there before the greeting
+            said = b"EHLO me\r\nMAIL FROM:<root@localhost>\r\nRCPT TO:<ann@example.test>\r\nQUIT\r\n"
+            done = subprocess.run([BARID, "sendmail", "-C", w.conf, "-bs"], input=said, capture_output=True)
+            codes = [line[:4] for line in done.stdout.decode().splitlines() if line[3:4] == " "]
+            assert codes == ["220 ", "250 ", "250 ", "250 ", "221 "], done.stdout
 
 
 def other_names_and_modes():
