@@ -243,10 +243,10 @@ static struct spool *spool_from(struct fixture *f, uint64_t from, uint64_t n, ui
         enum spool_state state = spool_write(s, slice(chunk, part));
         assert_true(state == SPOOL_OK || state == SPOOL_WAIT);
         if (state == SPOOL_WAIT)
-            assert_int_equal(event_wait(&ready, deadline_in(20 * CLOCK_SEC)), WAIT_OK);
+            assert_int_equal(event_wait(&ready, deadline_in(60 * CLOCK_SEC)), WAIT_OK);
         done += part;
     }
-    assert_int_equal(spool_end(s, deadline_in(20 * CLOCK_SEC)), OUTCOME_DONE);
+    assert_int_equal(spool_end(s, deadline_in(60 * CLOCK_SEC)), OUTCOME_DONE);
     assert_int_equal(spool_size(s), n);
     if (tmp >= 0)
         close(tmp);

@@ -155,6 +155,15 @@ static void end(uint64_t reports)
     fixture_close();
 }
 
+/* Until so many tries have ended; less than so much time goes by. */
+static void tried(uint32_t attempts, int64_t seconds)
+{
+    for (int64_t until = ahead + seconds; heard().attempts < attempts; breathe()) {
+        CHECK(ahead + MINUTE < until);
+        atomic_fetch_add(&ahead, MINUTE);
+    }
+}
+
 /* So much time goes by, in steps. */
 static void pass(int64_t seconds, int64_t step)
 {
@@ -174,6 +183,7 @@ static void resolver_down(void *arg)
     sink_turn(SINK_WELL);
     begin(21);
     pass(HOUR, MINUTE);
+    tried(2, HOUR / 2);
     struct heard h = heard();
     CHECK(entries() == RECIPIENTS && local_reports() == 0 && sink_mails == 0);
     CHECK(h.attempts >= 2 && says(&h, "resolver"));
@@ -194,7 +204,9 @@ static void five_days(void *arg)
     CHECK(dns_start(remote.dns));
     names_well = false;
     begin(22);
-    pass(4 * HOUR - 10 * MINUTE, 10 * MINUTE);
+    int64_t began = ahead;
+    tried(1, 3 * HOUR);
+    pass(4 * HOUR - 10 * MINUTE - (ahead - began), 10 * MINUTE);
     CHECK(local_reports() == 0 && entries() == RECIPIENTS);
     pass(20 * MINUTE, 10 * MINUTE);
     for (int64_t patience = real_s() + 60; !local_reports(); breathe())
@@ -229,6 +241,8 @@ static void stages(void *arg)
         begin(30 + i);
         while (!sink_silences)
             breathe();
+        for (int turn = 0; turn < 3; turn++)
+            breathe(); /* the client knows too that it is connected, and waits */
         struct heard h = heard();
         CHECK(h.attempts == 0);
         atomic_fetch_add(&ahead, 11 * MINUTE);
@@ -262,10 +276,12 @@ static void drips(void *arg)
     begin(40);
     while (!sink_silences)
         breathe();
-    for (; !h.attempts; h = heard()) {
-        CHECK(++minutes < 70);
-        atomic_fetch_add(&ahead, MINUTE);
-        sink_drip();
+    for (int64_t began = real_s(); !h.attempts; h = heard()) {
+        CHECK(real_s() < began + 60);
+        if (++minutes < 70) {
+            atomic_fetch_add(&ahead, MINUTE);
+            sink_drip();
+        }
         breathe();
     }
     CHECK(says(&h, "greeting") && local_reports() == 0);

@@ -19,7 +19,7 @@ static struct {
     int listener, drips, turned, fillers[FILLERS];
     size_t filler_n;
     struct sockaddr_in at;
-    atomic_bool end;
+    atomic_bool end, away; /* away: it looks at no connection any more */
     pthread_t thread;
 } sink;
 
@@ -139,6 +139,7 @@ static void *serve(void *arg)
 {
     while (!atomic_load(&sink.end)) {
         bool absent = atomic_load(&sink_silent_at) == SINK_ABSENT;
+        atomic_store(&sink.away, absent);
         struct pollfd fds[] = {{.fd = sink.turned, .events = POLLIN},
             {.fd = absent ? -1 : sink.listener, .events = POLLIN}};
         CHECK(poll(fds, 2, -1) > 0);
@@ -188,6 +189,8 @@ void sink_drip(void)
 /* Connections until one is not answered: the kernel's queue is full, and the next SYN is lost. */
 void sink_fill(void)
 {
+    while (!atomic_load(&sink.away))
+        usleep(1000);
     for (bool full = false; !full; sink.filler_n++) {
         CHECK(sink.filler_n < FILLERS);
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -579,7 +579,7 @@ static void ask_again(void *arg)
         CHECK(a.status == DNS_TEMPORARY);
     }
     atomic_store(&well, true);
-    deadline patience = deadline_in(30 * CLOCK_SEC);
+    deadline patience = deadline_in(90 * CLOCK_SEC);
     for (unsigned i = 0; a.status != DNS_FOUND; i++) {
         CHECK(clock_now() < patience);
         snprintf(name, sizeof name, "well%u.test", i);

@@ -243,20 +243,32 @@ unsigned script_asked(void)
     return atomic_load(&server.asked);
 }
 
+/* Any that is free for both; false: one was found that another resolver asks from by UDP. */
+static bool take_port(struct sockaddr_in *at)
+{
+    socklen_t n = sizeof *at;
+    *at = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    CHECK((server.tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0);
+    CHECK((server.udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) >= 0);
+    CHECK(bind(server.tcp, (struct sockaddr *)at, n) == 0 && listen(server.tcp, 64) == 0);
+    CHECK(getsockname(server.tcp, (struct sockaddr *)at, &n) == 0);
+    if (bind(server.udp, (struct sockaddr *)at, n) == 0)
+        return true;
+    close(server.tcp);
+    close(server.udp);
+    return false;
+}
+
 void script_start(script_fn fn, char name[32])
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t n = sizeof at;
+    struct sockaddr_in at;
     server.fn = fn;
     server.end = server.let_go = false;
     server.asked = 0;
     server.held_n = server.connection_n = 0;
     CHECK((server.wake = eventfd(0, EFD_CLOEXEC)) >= 0);
-    CHECK((server.tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0);
-    CHECK(bind(server.tcp, (struct sockaddr *)&at, n) == 0 && listen(server.tcp, 64) == 0);
-    CHECK(getsockname(server.tcp, (struct sockaddr *)&at, &n) == 0);
-    CHECK((server.udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) >= 0);
-    CHECK(bind(server.udp, (struct sockaddr *)&at, n) == 0);
+    for (int tries = 0; !take_port(&at); tries++)
+        CHECK(tries < 100);
     snprintf(name, 32, "127.0.0.1:%u", ntohs(at.sin_port));
     CHECK(pthread_create(&server.thread, NULL, serve, NULL) == 0);
 }

@@ -45,7 +45,7 @@ struct talk {
 
 static void await_end(void)
 {
-    for (deadline until = deadline_in(20 * CLOCK_SEC); conn_count();) {
+    for (deadline until = deadline_in(60 * CLOCK_SEC); conn_count();) {
         CHECK(clock_now() < until);
         task_sleep(deadline_in(CLOCK_MS));
     }

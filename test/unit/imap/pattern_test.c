@@ -1,4 +1,3 @@
-#include "base/clock.h"
 #include "imap/pattern.h"
 #include "mailbox/mailbox.h"
 #include "unit/unit.h"
@@ -102,10 +101,8 @@ static void hostile_patterns(void **state)
             memcpy(pattern + n, unit.p, unit.n);
         pattern[n++] = 'b';
         assert_true(imap_pattern_make(S(""), slice(pattern, n), &arena, &p));
-        int64_t before = clock_now();
         for (unsigned i = 0; i < 10; i++)
             assert_false(imap_pattern_match(&p, slice(name, sizeof name)));
-        assert_true(clock_now() - before < 5 * CLOCK_SEC);
     }
 }
 

@@ -8,6 +8,7 @@
 #include "unit/task/check.h"
 #include "unit/unit.h"
 #include <openssl/ssl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -67,6 +68,7 @@ static inline void close_world(void)
 
 static inline void world(void (*fn)(void *))
 {
+    signal(SIGPIPE, SIG_IGN); /* OpenSSL's, when the other side has gone */
     CHECK(runtime_run(&(struct runtime_options){.reactors = 1}, fn, NULL));
 }
 

@@ -99,13 +99,9 @@ static void run_hold(void *arg)
     client_send(&k, slice(body, 99000));
     task_sleep(deadline_in(10 * CLOCK_MS));
     CHECK(e.got == 1000 && e.holds == 1);
-    conn_resume(e.c);
-    while (!e.running && e.got < 100000) {
-        CHECK(event_wait(&held, deadline_in(CLIENT_PATIENCE)) == WAIT_OK);
+    while (e.got < 100000) {
         conn_resume(e.c);
-        if (e.got + 70000 >= 100000 && e.body == 0)
-            break;
-        task_sleep(deadline_in(2 * CLOCK_MS));
+        task_sleep(deadline_in(CLOCK_MS));
     }
     client_expect(&k, "GOT 100000\r\n");
     client_send(&k, S("QUIT\r\n"));
@@ -161,11 +157,11 @@ static void hold_and_resume(void **state)
 static void run_timeout(void *arg)
 {
     struct echo e = {.timeout = 30 * CLOCK_MS};
-    struct client k = begin(&e);
     int64_t from = clock_now();
+    struct client k = begin(&e);
     client_send(&k, S("PI"));
     client_expect(&k, "LATE\r\n");
-    CHECK(clock_now() - from >= 29 * CLOCK_MS);
+    CHECK(clock_now() - from >= 30 * CLOCK_MS);
     client_expect_end(&k);
     finish(&k, &e, CONN_END_TIMEOUT);
     CHECK(e.last == CONN_TIMED_OUT);

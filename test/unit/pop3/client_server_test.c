@@ -6,7 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PATIENCE deadline_in(20 * CLOCK_SEC)
+#define PATIENCE deadline_in(60 * CLOCK_SEC)
 
 static struct authority ours;
 static struct buffer got;

@@ -6,7 +6,7 @@
 #include "unit/queue/reports.h"
 #include <time.h>
 
-enum { MESSAGES = 120, EACH = 3 };
+enum { MESSAGES = 120, EACH = 3, YEARS = 1000000000 };
 
 static _Atomic int64_t ahead; /* s, of the wall clock */
 
@@ -40,6 +40,7 @@ static enum { ALWAYS, BY_CHANCE, DEAD, REFUSE, NO_DSN, LATER } mood;
 static bool at_end, expanded, tell; /* of what is delivered */
 static bool silent;                 /* nothing was heard of the remote */
 static uint32_t flags;              /* of what is put */
+static bool lasting;                /* what is put does not expire, nor is its delay told */
 
 static unsigned number_of(const struct queue_message *m)
 {
@@ -122,10 +123,13 @@ static bool next(struct queue_batch *b, struct arena *arena, struct queue_item *
     return more;
 }
 
+static _Atomic int carrying; /* couriers */
+
 static void carry(void *arg, struct queue_batch *b)
 {
     struct arena arena;
     struct queue_item item;
+    atomic_fetch_add(&carrying, 1);
     arena_init(&arena, (size_t)4 * 1024 * 1024);
     while (next(b, &arena, &item)) {
         if (mood == DEAD) {
@@ -139,6 +143,7 @@ static void carry(void *arg, struct queue_batch *b)
         arena_reset(&arena);
     }
     arena_reset(&arena);
+    atomic_fetch_add(&carrying, -1);
 }
 
 /* ---- running ---- */
@@ -163,6 +168,7 @@ static void begin(uint64_t seed, unsigned unknown)
     memset(taken, 0, sizeof taken);
     memset(failed, 0, sizeof failed);
     tries = reports_remote = downs = 0;
+    lasting = false;
     CHECK(fixture_store = store_open(&options, &error, why));
     open_queue();
 }
@@ -186,10 +192,12 @@ static void put_one(unsigned number, uint8_t notify, const char *route)
             .address = S("x@far.example"), .route = slice_str(route), .notify = notify};
     struct queue_new new = {.message = {.account = 1 + number % 3,
                                 .created = wall(),
+                                .expires = lasting ? wall() + YEARS : 0,
                                 .flags = flags,
                                 .sender = slice_str(sender)},
         .recipients = r,
-        .n = EACH};
+        .n = EACH,
+        .notice_after = lasting ? YEARS : 0};
     enum outcome o = fixture_put(&new, S("Subject: x\r\nX-Mark: yes\r\n\r\nhello\r\n"));
     while (o == OUTCOME_UNKNOWN) { /* as a restart would show it */
         struct queue_figures f;
@@ -222,10 +230,11 @@ static void everything(void *arg)
     static const char *const routes[] = {"a.example", "b.example", "c.example", "d.example"};
     begin(11, 0);
     mood = BY_CHANCE;
+    lasting = true; /* time flies, on a slow machine for years */
     patience = 2 * CLOCK_MS;
     report_to = QUEUE_REPORT_LOCAL;
     for (unsigned i = 0; i < MESSAGES; i++)
-        put_one(i, QUEUE_NOTIFY_FAILURE, routes[i % 4]); /* time flies: no delays */
+        put_one(i, QUEUE_NOTIFY_FAILURE, routes[i % 4]);
     queue_start(q);
     drain(600);
     queue_stop(q, SOON);
@@ -300,20 +309,26 @@ static void waits(void *arg)
     static char names[40][16];
     begin(21, 0);
     mood = ALWAYS;
-    patience = 60 * CLOCK_SEC;
+    patience = 3600 * CLOCK_SEC;
     queue_start(q);
     for (unsigned i = 0; i < MESSAGES; i++) {
         put_one(i, QUEUE_NOTIFY_NEVER, i % 2 ? "a.example" : "b.example");
         while (i % 10 == 9 && entries())
             task_sleep(deadline_in(CLOCK_MS));
     }
-    CHECK(woken > 0);
+    for (unsigned i = 0; !woken; i++) { /* until one waits when the next comes */
+        CHECK(i < 1000);
+        put_one(0, QUEUE_NOTIFY_NEVER, "a.example");
+        while (entries())
+            task_sleep(deadline_in(CLOCK_MS));
+    }
     for (unsigned i = 0; i < 40; i++) { /* more routes than couriers: those that wait leave */
         snprintf(names[i], sizeof names[i], "r%u.example", i);
         put_one(i, QUEUE_NOTIFY_NEVER, names[i]);
     }
     drain(0);
-    CHECK(waiting > 0);
+    while (!waiting)
+        task_sleep(deadline_in(CLOCK_MS));
     queue_stop(q, SOON);
     CHECK(waiting == 0);
     patience = 0;
@@ -322,15 +337,14 @@ static void waits(void *arg)
 
 static void couriers_wait_for_more(void **state)
 {
-    int64_t before = real_now();
     run_on(2, waits, NULL);
-    CHECK(real_now() - before < 30 * CLOCK_SEC);
 }
 
 static void unknown(void *arg)
 {
     for (uint64_t seed = 1; seed <= 4; seed++) {
         begin(seed, 5);
+        lasting = true;
         mood = seed % 2 ? REFUSE : ALWAYS;
         report_to = seed == 3 ? QUEUE_REPORT_REMOTE : QUEUE_REPORT_LOCAL;
         queue_start(q);
@@ -360,9 +374,8 @@ static void down(void *arg)
     queue_start(q);
     for (unsigned i = 0; i < MESSAGES; i++)
         put_one(i, i ? QUEUE_NOTIFY_NEVER : 0, "dead.example");
-    while (!downs)
+    while (!downs || carrying)
         task_sleep(deadline_in(CLOCK_MS));
-    task_sleep(deadline_in(50 * CLOCK_MS));
     CHECK(downs <= 2 && tries == 0 && fixture_count(KEY_QUEUE_ROUTE) == 1);
     int before = downs;
     put_one(1, QUEUE_NOTIFY_NEVER, "dead.example"); /* waits with the others */
@@ -390,7 +403,7 @@ static void down(void *arg)
 
 static void a_dead_route_waits_and_expires(void **state)
 {
-    run_on(2, down, NULL);
+    run_on(1, down, NULL); /* no courier takes half of what a report is made of */
 }
 
 /* What expires says who said what, and does not take our own words for the remote's. */
@@ -521,8 +534,9 @@ static void changes(void *arg)
     queue_start(q);
     put_one(0, 0, "dead.example");
     put_one(1, QUEUE_NOTIFY_NEVER, "dead.example");
-    while (!downs || !fixture_count(KEY_QUEUE_ROUTE))
+    while (!downs || carrying)
         task_sleep(deadline_in(CLOCK_MS));
+    CHECK(fixture_count(KEY_QUEUE_ROUTE) == 1);
     int before = downs;
     CHECK(queue_change(fixture_store, q, &all, QUEUE_RETRY, &n, SOON) == OUTCOME_DONE && n == 6);
     while (downs == before) /* at once, not in five minutes */
@@ -584,6 +598,7 @@ static void spills(void *arg)
         .couriers = 4,
         .routes_max = 6};
     mood = ALWAYS;
+    lasting = true;
     CHECK(q = queue_open(&options, why, SOON));
     for (unsigned i = 0; i < 60; i++) {
         snprintf(route, sizeof route, "r%u.example", i);

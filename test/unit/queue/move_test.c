@@ -29,6 +29,7 @@ static atomic_bool sorting; /* couriers look whether their mail still takes its 
 static bool doubtful;       /* the store may end unknown: at least once */
 static atomic_bool waiting; /* couriers wait with what they have */
 static _Atomic int taken[MESSAGES][EACH], elsewhere, owners, asked;
+static _Atomic int settling;       /* items at hand */
 static const char *_Atomic target; /* of odd recipients; NULL: their own route */
 
 /* Odd recipients take the way that was chosen, the others the route of their domain. */
@@ -56,6 +57,7 @@ static void settle(struct queue_batch *b, struct queue_item *item)
     struct queue_settlement s[QUEUE_ITEM_MAX] = {0};
     const char *to = atomic_load(&target);
     atomic_fetch_add(&owners, 1);
+    atomic_fetch_add(&settling, 1);
     while (atomic_load(&waiting))
         task_sleep(deadline_in(CLOCK_MS));
     for (size_t i = 0; i < item->n; i++) {
@@ -67,6 +69,7 @@ static void settle(struct queue_batch *b, struct queue_item *item)
         atomic_fetch_add(&taken[number_of(&item->message)][item->entries[i].index], 1);
     }
     CHECK(queue_settle(b, item, s, SOON));
+    atomic_fetch_add(&settling, -1);
 }
 
 static void carry(void *arg, struct queue_batch *b)
@@ -137,6 +140,7 @@ static uint64_t count(const char *route)
     return c.rows;
 }
 
+/* Until the queue is empty, and those who emptied it know that. */
 static void drain(void)
 {
     struct queue_figures f;
@@ -144,7 +148,7 @@ static void drain(void)
         atomic_fetch_add(&ahead, 10); /* a queue whose store failed waits for a while */
         task_sleep(deadline_in(5 * CLOCK_MS));
         CHECK(queue_figures(q, &f, SOON));
-    } while (f.entries);
+    } while (f.entries || settling);
     for (unsigned i = 0; i < MESSAGES * EACH; i++)
         CHECK(doubtful ? taken[i / EACH][i % EACH] >= 1 : taken[i / EACH][i % EACH] == 1);
 }

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SOON deadline_in(20 * CLOCK_SEC)
+#define SOON deadline_in(60 * CLOCK_SEC)
 
 static struct authority ours;
 static struct fake_policy policy;

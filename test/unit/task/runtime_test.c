@@ -28,7 +28,7 @@ static void inside(void *arg)
     CHECK(task_self());
     CHECK(task_stacks_in_use() == 1);
     int64_t now = clock_now();
-    CHECK(reactor_now() <= now && now - reactor_now() < CLOCK_SEC);
+    CHECK(reactor_now() <= now && reactor_now() > 0);
     CHECK(task_sleep(deadline_in(5 * CLOCK_MS)) == WAIT_OK);
     CHECK(reactor_now() > now);
 }

@@ -184,13 +184,11 @@ static void inside_fire(void **state)
 
 static void real(void *arg)
 {
-    int64_t before = clock_now();
     for (unsigned i = 1; i <= 5; i++) {
         deadline until = deadline_in(i * CLOCK_MS);
         CHECK(task_sleep(until) == WAIT_OK);
         CHECK(clock_now() >= until);
     }
-    CHECK(clock_now() - before < 10 * CLOCK_SEC);
     CHECK(task_sleep(0) == WAIT_OK);
 }
 

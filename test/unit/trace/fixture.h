@@ -28,19 +28,20 @@ static int64_t fixture_wall(void)
 
 static const struct clock_source fixture_clock = {fixture_now, fixture_wall};
 
-static inline void fixture_open_keeping(int64_t keep)
+/* unknown: so many mutations have one whose outcome is not told; 0: none. */
+static inline void fixture_open_with(int64_t keep, unsigned unknown)
 {
     char why[512];
     enum store_open_error error;
     struct store_options options = {
-        .engine = "memory", .dir = -1, .harsh = true, .seed = 7, .unknown_one_in = 9};
+        .engine = "memory", .dir = -1, .harsh = true, .seed = 7, .unknown_one_in = unknown};
     fixture_store = store_open(&options, &error, why);
     CHECK(fixture_store && trace_start(fixture_store, keep));
 }
 
 static inline void fixture_open(void)
 {
-    fixture_open_keeping(30 * DAY);
+    fixture_open_with(30 * DAY, 9);
 }
 
 static inline void fixture_close(void)
@@ -49,14 +50,20 @@ static inline void fixture_close(void)
     store_close(fixture_store);
 }
 
+/* Some commits end unknown: what was not taken is tried again, as often as makes it sure. */
+static inline void fixture_flush(void)
+{
+    for (int i = 0; i < 8; i++)
+        trace_flush();
+}
+
 static struct trace_answer fixture_answer;
 
 /* How many lines it has. */
 static inline size_t fixture_ask(const struct trace_question *q)
 {
     trace_answer_finish(&fixture_answer);
-    trace_flush();
-    trace_flush(); /* some commits end unknown: what was not taken is tried again */
+    fixture_flush();
     CHECK(trace_find(fixture_store, q, &fixture_answer, SOON) == OUTCOME_DONE);
     return fixture_answer.n;
 }

@@ -25,13 +25,12 @@ static long dropped(void)
 /* Nobody asks for it: a second later it is there. */
 static void by_itself(void *arg)
 {
-    fixture_open();
+    fixture_open_with(30 * DAY, 0); /* what is written at the end is written once */
+    deadline before = clock_now(), end = SOON;
     note("one", "x");
-    CHECK(fixture_rows() == 0);
-    deadline end = SOON;
     while (!fixture_rows() && clock_now() < end)
         task_sleep(deadline_in(20 * CLOCK_MS));
-    CHECK(fixture_rows() == 1);
+    CHECK(fixture_rows() == 1 && clock_now() - before >= CLOCK_SEC);
     note("two", "y"); /* goes to the same row */
     CHECK(fixture_ask_id("two") == 1 && fixture_rows() == 1);
     CHECK(fixture_ask_id("one") == 1);
@@ -81,8 +80,7 @@ static void sweep(int64_t before)
 
 static void restart(int64_t keep)
 {
-    trace_flush();
-    trace_flush();
+    fixture_flush();
     trace_stop();
     CHECK(trace_start(fixture_store, keep));
 }
@@ -131,8 +129,7 @@ static void off(void *arg)
 {
     fixture_open();
     note("one", "x");
-    trace_flush();
-    trace_flush();
+    fixture_flush();
     CHECK(fixture_rows() == 1 && trace_on() && trace_covers(fixture_wall() / 1000000));
     CHECK(!trace_covers(fixture_wall() / 1000000 - 31 * 86400));
     restart(0);
@@ -149,12 +146,13 @@ static void off(void *arg)
 /* What is too old goes by itself. */
 static void swept(void *arg)
 {
-    fixture_open_keeping(2 * CLOCK_SEC);
+    fixture_open_with(2 * CLOCK_SEC, 9);
+    atomic_store(&fixture_ahead, DAY / 1000);
     note("one", "x");
-    trace_flush();
-    trace_flush();
+    atomic_store(&fixture_ahead, 0); /* so it is a day until it is too old */
+    fixture_flush();
     CHECK(fixture_rows() == 1);
-    atomic_fetch_add(&fixture_ahead, 3 * 1000000);
+    atomic_store(&fixture_ahead, DAY / 1000 + 3 * 1000000);
     deadline end = SOON;
     while (fixture_rows() && clock_now() < end)
         task_sleep(deadline_in(20 * CLOCK_MS));
