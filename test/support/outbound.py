@@ -308,6 +308,12 @@ class Postfix:
                                capture_output=True, text=True).stdout.strip()
         self.process = subprocess.Popen([os.path.join(where, "master"), "-s", "-c", self.folder],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until = time.monotonic() + PATIENCE
+        while True:  # who comes too early is told to come again in minutes
+            with contextlib.suppress(OSError), smtplib.SMTP(POST, port, timeout=PATIENCE):
+                return
+            assert time.monotonic() < until and self.process.poll() is None, "postfix does not answer"
+            time.sleep(0.02)
 
     def mails(self, count):
         folder = os.path.join(self.folder, "mail", "joe", "new")

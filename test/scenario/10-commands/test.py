@@ -5,7 +5,7 @@ import pwd
 import subprocess
 import sys
 
-from server import BARID, Server, run_cases
+from server import BARID, PATIENCE, Server, run_cases
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../..")
 
@@ -131,7 +131,7 @@ def config_problems_are_all_told():
         for words in ("barid.conf:3: listen.smtp:", "barid.conf:3: listen.lmtp:", "cannot read /nonexistent"):
             assert words in done.stderr, (words, done.stderr)
         s.start(ready=False)
-        assert s.process.wait(20) == 2
+        assert s.process.wait(PATIENCE) == 2
         assert "config problem" in s.log()
 
 

@@ -239,7 +239,7 @@ def a_mailbox_that_one_may_not_see():
 def over_the_memory_budget_is_no_limit():
     """Large literals are refused, small commands and those who came before go on."""
     with start('memory = "1MB"') as s:
-        peers, taken, refused = [Peer(s) for _ in range(8)], [], []
+        peers, taken, refused = [Peer(s) for _ in range(12)], [], []  # half of them are too many
         for p in peers:
             p.send(b"x APPEND INBOX {250000}\r\n")
             line = p.line()

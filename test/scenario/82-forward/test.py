@@ -301,14 +301,16 @@ def killed_while_it_accepts():
         sink = Sink(w.port)
         kept, number = set(), 0
         for life in range(4):
-            kill = threading.Timer(0.3, w.a.kill)
-            kill.start()
+            kill, begun = threading.Timer(0.3, w.a.kill), False
             with contextlib.suppress(OSError, smtplib.SMTPException):
                 with smtplib.SMTP(A, w.port, timeout=PATIENCE) as smtp:
                     while True:
                         number += 1
                         smtp.sendmail("joe@far.test", ["both@a.test"], b"Subject: %d\r\n\r\n" % number)
                         kept.add(str(number))
+                        if not begun:
+                            kill.start()  # in the middle, on a slow machine too
+                        begun = True
             kill.join()
             w.a.start()
         w.a.cli("queue", "retry")

@@ -206,9 +206,10 @@ def a_delayed_and_a_bounced_one():
 
 
 def one_that_cannot_go():
-    with socket.create_server(("127.0.0.1", 0)) as closed:
+    with socket.socket() as closed, contextlib.ExitStack() as stack:
+        closed.bind(("127.0.0.1", 0))  # has the port, and listens to nobody
         port = closed.getsockname()[1]
-    with server(port=port) as s:
+        s = stack.enter_context(server(port=port))
         id = submit(s, "joe@far.test")
         rows = wait_events(s, ["accepted", "queued", "unreachable"], id)
         assert rows[2]["id"] == id and rows[2]["next"]
@@ -283,9 +284,11 @@ def after_a_restart_and_a_crash():
 
 
 def old_ones_go():
-    with server(keep="2s") as s:
+    with server(keep="30s") as s:
         id = mx(s, "someone@else.test", "bob@example.test")
         assert events(s, id) == ["accepted", "stored"]
+        s.write_config(open(s.conf).read().replace('keep = "30s"', 'keep = "2s"'))
+        s.cli("reload")
         until = time.monotonic() + PATIENCE
         while s.cli("trace", id, check=False).returncode != 3:
             assert time.monotonic() < until
