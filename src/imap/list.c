@@ -7,12 +7,13 @@
 #include "imap/pattern.h"
 #include "imap/session_private.h"
 
-#define LEVELS_MAX (MAILBOX_NAME_MAX / 2)
-#define ROWS_MAX   500                 /* of a page */
-#define LINES_PAGE ((size_t)32 * 1024) /* a page ends behind the row that brings so many bytes */
-#define LINES_MAX  ((size_t)1024 * 1024)
-#define STATUS_MAX 64                   /* mailboxes of a page when STATUS is asked for */
-#define MATCH_WORK (UINT64_C(20) << 20) /* bytes of names times bytes of patterns in a page */
+#define LEVELS_MAX  (MAILBOX_NAME_MAX / 2)
+#define ROWS_MAX    500                 /* of a page */
+#define LINES_PAGE  ((size_t)32 * 1024) /* a page ends behind the row that brings so many bytes */
+#define LINES_MAX   ((size_t)1024 * 1024)
+#define STATUS_MAX  64 /* a page ends behind the row that brings so many STATUS */
+#define STATUS_ROOM (STATUS_MAX + LEVELS_MAX) /* a row may close all levels */
+#define MATCH_WORK  (UINT64_C(20) << 20)      /* bytes of names times bytes of patterns in a page */
 
 struct level {
     uint16_t n;           /* its name: so many bytes of `last` */
@@ -43,7 +44,7 @@ struct listing {
     struct mailbox_walk *walk, *probe; /* large: not on the stack */
     struct mailbox_account owner;
     struct buffer lines;
-    struct mailbox *status; /* STATUS_MAX, or NULL */
+    struct mailbox *status; /* STATUS_ROOM, or NULL */
     size_t status_n;
 };
 
@@ -140,7 +141,7 @@ static void put_own(
 {
     bool absent = !row->id && !l->lsub;
     put_line(l, name, row, absent ? "\\NonExistent" : NULL, childinfo);
-    if (l->status && row->id && l->status_n < STATUS_MAX)
+    if (l->status && row->id && l->status_n < STATUS_ROOM)
         l->status_n += mailbox_read(l->view, row->id, &l->status[l->status_n]);
 }
 
@@ -248,7 +249,7 @@ static void page_fn(struct store_view *v, void *arg)
         if (p->started && slice_eq(name, slice(p->last, p->last_n)))
             continue;
         take_row(l, &row);
-        bool full = l->lines.n >= LINES_PAGE || l->status_n == STATUS_MAX;
+        bool full = l->lines.n >= LINES_PAGE || l->status_n >= STATUS_MAX;
         if (++rows == l->rows_max || full)
             return;
     }
@@ -307,7 +308,7 @@ static bool prepare(struct listing *l, const struct imap_list_arguments *a, stru
     l->walk = arena_new(arena, struct mailbox_walk);
     l->probe = arena_new(arena, struct mailbox_walk);
     if (a->options & IMAP_LIST_RETURN_STATUS)
-        l->status = arena_array(arena, struct mailbox, STATUS_MAX);
+        l->status = arena_array(arena, struct mailbox, STATUS_ROOM);
     if (!l->patterns || !l->begin || !l->place || !l->walk || !l->probe ||
         (a->options & IMAP_LIST_RETURN_STATUS && !l->status))
         return false;

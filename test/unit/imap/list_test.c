@@ -278,6 +278,40 @@ TEST(many_mailboxes)
     buffer_finish(&list);
 }
 
+/* A row that closes a level brings two STATUS; the page that has room for one more holds both. */
+TEST(status_of_a_level_that_ends_a_page)
+{
+    struct buffer in, list, status;
+    buffer_init(&in, 1 << 20);
+    buffer_init(&list, 1 << 20);
+    buffer_init(&status, 1 << 20);
+    buffer_add(&in, S("1 CREATE x/c\r\n1 SUBSCRIBE x\r\n1 SUBSCRIBE x/c\r\n1 CREATE y\r\n"
+                      "1 SUBSCRIBE y\r\n"));
+    for (int i = 0; i < 5; i++)
+        buffer_add(&list, S(DONE("1")));
+    for (unsigned i = 0; i < 62; i++) {
+        buffer_printf(&in, "1 CREATE m%02u\r\n1 SUBSCRIBE m%02u\r\n", i, i);
+        buffer_add(&list, S(DONE("1") DONE("1")));
+    }
+    buffer_add(
+        &in, S("2 LIST (SUBSCRIBED RECURSIVEMATCH) \"\" (m% x* y) RETURN (STATUS (UNSEEN))\r\n"));
+    for (unsigned i = 0; i < 62; i++) {
+        buffer_printf(&list, "* LIST (" LEAF " \\Subscribed) \"/\" m%02u\r\n", i);
+        buffer_printf(&status, "* STATUS m%02u (UNSEEN 0)\r\n", i);
+    }
+    buffer_add(&list, S(L(LEAF " \\Subscribed", "x/c") L(PARENT " \\Subscribed",
+                          "x (\"CHILDINFO\" (\"SUBSCRIBED\"))") L(LEAF " \\Subscribed", "y")));
+    buffer_add(&status, S("* STATUS x/c (UNSEEN 0)\r\n* STATUS x (UNSEEN 0)\r\n"
+                          "* STATUS y (UNSEEN 0)\r\n" DONE("2")));
+    buffer_add(&list, buffer_slice(&status));
+    buffer_add_char(&in, '\0');
+    buffer_add_char(&list, '\0');
+    say(in.p, list.p);
+    buffer_finish(&in);
+    buffer_finish(&list);
+    buffer_finish(&status);
+}
+
 /* A name of 200 levels, all of which are no mailboxes but for the last. */
 TEST(the_deepest_name)
 {
@@ -317,6 +351,7 @@ int main(void)
         cmocka_unit_test(renames),
         cmocka_unit_test(renaming_the_inbox),
         cmocka_unit_test(many_mailboxes),
+        cmocka_unit_test(status_of_a_level_that_ends_a_page),
         cmocka_unit_test(the_deepest_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
