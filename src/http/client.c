@@ -16,8 +16,9 @@ static bool path_fine(struct slice path)
 TASK_FN
 static enum channel_result ask(struct channel *c, const struct http_call *call, deadline until)
 {
-    channel_printf(c, "%s " SLICE_FMT " HTTP/1.1\r\nHost: %s", call->post.p ? "POST" : "GET",
-        SLICE_ARG(call->path), call->host);
+    channel_put(c, call->post.p ? S("POST ") : S("GET "));
+    channel_put(c, call->path);
+    channel_printf(c, " HTTP/1.1\r\nHost: %s", call->host);
     if (call->port != 443)
         channel_printf(c, ":%u", (unsigned)call->port);
     channel_put(c, S("\r\nUser-Agent: barid\r\nConnection: close\r\n"));

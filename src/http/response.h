@@ -3,7 +3,7 @@
 #pragma once
 #include "base/buffer.h"
 
-#define RESPONSE_LINE_MAX   4096
+#define RESPONSE_LINE_MAX   16384               /* some tell browsers their policies in 8 KB */
 #define RESPONSE_LINES_MAX  ((size_t)64 * 1024) /* bytes of all lines: status, fields, chunks */
 #define RESPONSE_FIELDS_MAX 100
 #define RESPONSE_TYPE_MAX   128

@@ -122,6 +122,12 @@ static void run_post(void *arg)
     CHECK(ask(&call, &s, NULL, &ours, "DNS:p.h.test", SOON) == HTTP_ANSWERED && call.status == 201);
     CHECK(strstr(s.request, "POST /r HTTP/1.1\r\nHost: p.h.test:8443\r\n"));
     CHECK(strstr(s.request, "\r\nContent-Type: text/x\r\nContent-Length: 4\r\n\r\nbody"));
+    char longest[2048];
+    memset(longest, 'x', sizeof longest);
+    longest[0] = '/';
+    struct server again = {.response = s.response, .body = 4};
+    call.path = slice(longest, sizeof longest);
+    CHECK(ask(&call, &again, NULL, &ours, "DNS:p.h.test", SOON) == HTTP_ANSWERED);
 }
 
 /* Nothing is asked of a server that is not the right one. */

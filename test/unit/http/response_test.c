@@ -81,6 +81,7 @@ static void limits(void **state)
     const char *chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     assert_int_equal(repeated(head, "A: b\r\n", RESPONSE_FIELDS_MAX - 1, "\r\n", 9), RESPONSE_DONE);
     assert_int_equal(repeated(head, "A: b\r\n", RESPONSE_FIELDS_MAX, "\r\n", 9), RESPONSE_BAD);
+    assert_int_equal(repeated(head, "X-Policy: p", 8000 / 11, "\r\n\r\n", 9), RESPONSE_DONE);
     assert_int_equal(
         repeated("HTTP/1.1 200 ", "x", RESPONSE_LINE_MAX - 14, "\r\n", 9), RESPONSE_MORE);
     assert_int_equal(
