@@ -185,6 +185,12 @@ static void clear_route(struct store_txn *t, struct slice route)
     store_del(t, queue_row_key_slice(&k));
 }
 
+/* RFC 4865 §4.2: not before the time that the sender gave, whoever wants it. */
+static int64_t at_once(const struct changing *c, const struct queue_message *m)
+{
+    return m->hold_until > c->now ? m->hold_until : c->now;
+}
+
 /* Does the change to one entry, whose slices are copies. */
 static bool change_entry(struct store_txn *t, const struct changing *c, struct queue_message *m,
     struct queue_entry *e, uint32_t *gone)
@@ -201,14 +207,14 @@ static bool change_entry(struct store_txn *t, const struct changing *c, struct q
         if (!waits)
             return false;
         queue_row_unfile(t, m, e);
-        e->next = c->now;
+        e->next = at_once(c, m);
         clear_route(t, e->route);
         break;
     case QUEUE_RELEASE:
         if (!held)
             return waits;
         e->state = QUEUE_WAITING;
-        e->next = c->now;
+        e->next = at_once(c, m);
         break;
     case QUEUE_REMOVE:
         queue_row_del_entry(t, m, e);

@@ -26,9 +26,9 @@ enum outcome queue_list(struct store *s, const struct queue_filter *filter,
     bool (*fn)(void *arg, const struct queue_listed *l), void *arg, deadline until);
 
 enum queue_change {
-    QUEUE_RETRY,   /* is due now, and its route is not waited for */
+    QUEUE_RETRY,   /* is due now (or at hold_until), and its route is not waited for */
     QUEUE_HOLD,    /* not tried, and it does not expire */
-    QUEUE_RELEASE, /* held: due now; tried once at least, however old it is */
+    QUEUE_RELEASE, /* held: due as with RETRY; tried once at least, however old it is */
     QUEUE_REMOVE,  /* gone, nobody is told */
     QUEUE_BOUNCE,  /* gone, and the sender is told (by queue_tend, when a queue runs) */
 };

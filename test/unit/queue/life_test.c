@@ -495,6 +495,45 @@ static void what_was_held_for_long_is_tried(void **state)
     run_on(2, late, NULL);
 }
 
+static bool see_next(void *arg, const struct queue_listed *l)
+{
+    *(int64_t *)arg = l->next;
+    return true;
+}
+
+static int64_t next_try(void)
+{
+    const struct queue_filter all = {0};
+    int64_t at = 0;
+    CHECK(queue_list(fixture_store, &all, see_next, &at, SOON) == OUTCOME_DONE);
+    return at;
+}
+
+/* The sender's time holds whatever an administrator wants to have done at once. */
+static void future(void *arg)
+{
+    static const enum queue_change changes[] = {QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE};
+    const struct queue_filter all = {0};
+    const struct queue_recipient r = {.address = S("x@far.example"), .route = S("a.example")};
+    struct queue_new new = {
+        .message = {.created = wall(), .hold_until = wall() + 3600}, .recipients = &r, .n = 1};
+    uint64_t n;
+    begin(24, 0);
+    mood = ALWAYS;
+    CHECK(fixture_put(&new, S("Subject: x\r\n\r\nhello\r\n")) == OUTCOME_DONE);
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        CHECK(queue_change(fixture_store, q, &all, changes[i], &n, SOON) == OUTCOME_DONE && n == 1);
+        CHECK(next_try() == new.message.hold_until);
+    }
+    CHECK(queue_change(fixture_store, q, &all, QUEUE_REMOVE, &n, SOON) == OUTCOME_DONE && n == 1);
+    end();
+}
+
+static void a_time_to_come_is_waited_for(void **state)
+{
+    run_on(2, future, NULL);
+}
+
 static void restarts(void *arg)
 {
     begin(13, 0);
@@ -705,6 +744,7 @@ int main(void)
         cmocka_unit_test(what_expires_names_who_spoke),
         cmocka_unit_test(the_clock_goes_back),
         cmocka_unit_test(what_was_held_for_long_is_tried),
+        cmocka_unit_test(a_time_to_come_is_waited_for),
         cmocka_unit_test(a_restart_knows_what_waits),
         cmocka_unit_test(an_administrator_changes_it),
         cmocka_unit_test(one_sender_does_not_wait_for_all_of_another),
