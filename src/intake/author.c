@@ -84,7 +84,9 @@ static bool check_each(struct intake_session *t, struct address_reader *r, struc
     for (bool broken = false; address_next(r, &a); broken = r->broken) {
         if (a.kind == ADDRESS_MAILBOX && a.local.n && !a.domain.p && intake_sendmail_here(t, S("")))
             r->broken = broken; /* a user of this machine */
-        else if (a.broken)
+        else if (a.route.n)
+            r->broken = true; /* nobody may write one (RFC 5322 §4.4), and readers differ */
+        if (r->broken)
             break;
         if (a.kind != ADDRESS_MAILBOX)
             continue;

@@ -94,6 +94,7 @@ struct survey {
     size_t at_sign; /* the last '@' before end */
     size_t comment; /* the last comment, SLICE_NONE if there is none */
     size_t comment_end;
+    bool open; /* a comment does not end: others may see addresses in it */
 };
 
 static void note_comment(struct survey *v, size_t from, size_t end)
@@ -109,7 +110,7 @@ static size_t pass(struct slice s, size_t at, struct survey *v, bool domain)
     char c = s.p[at];
     size_t end = at + 1;
     if (c == '(') {
-        end = lexis_comment(s, at);
+        end = lexis_comment_open(s, at, &v->open);
         note_comment(v, at, end);
     } else if (c == '"') {
         end = lexis_quoted(s, at) + 1;
@@ -242,6 +243,7 @@ static void take_entry(struct address_reader *r, struct address *a)
         copy_bare(r, a, v.end);
     }
     finish_entry(r, a, behind, &v);
+    a->broken |= v.open;
     name_from_comment(r, a, &v);
 }
 
@@ -256,7 +258,7 @@ bool address_next(struct address_reader *r, struct address *out)
     struct slice s = r->value;
     *out = (struct address){0};
     for (;;) {
-        r->at = lexis_cfws(s, r->at);
+        r->at = lexis_cfws_open(s, r->at, &r->broken);
         char c = r->at < s.n ? s.p[r->at] : '\0';
         if (r->at < s.n && c == ';' && r->in_group) {
             r->at++;

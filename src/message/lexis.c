@@ -1,6 +1,6 @@
 #include "message/lexis_private.h"
 
-size_t lexis_comment(struct slice s, size_t at)
+size_t lexis_comment_open(struct slice s, size_t at, bool *open)
 {
     size_t depth = 0;
     for (; at < s.n; at++) {
@@ -11,20 +11,33 @@ size_t lexis_comment(struct slice s, size_t at)
         else if (s.p[at] == '\\')
             at++;
     }
+    *open = true;
     return s.n;
 }
 
-size_t lexis_cfws(struct slice s, size_t at)
+size_t lexis_comment(struct slice s, size_t at)
+{
+    bool open;
+    return lexis_comment_open(s, at, &open);
+}
+
+size_t lexis_cfws_open(struct slice s, size_t at, bool *open)
 {
     while (at < s.n) {
         if (lexis_blank(s.p[at]))
             at++;
         else if (s.p[at] == '(')
-            at = lexis_comment(s, at);
+            at = lexis_comment_open(s, at, open);
         else
             break;
     }
     return at;
+}
+
+size_t lexis_cfws(struct slice s, size_t at)
+{
+    bool open;
+    return lexis_cfws_open(s, at, &open);
 }
 
 size_t lexis_quoted(struct slice s, size_t at)

@@ -11,6 +11,9 @@ static inline bool lexis_blank(char c)
 size_t lexis_comment(struct slice s, size_t at);
 /* Behind blanks, folding and comments. */
 size_t lexis_cfws(struct slice s, size_t at);
+/* The same; *open is set when a comment does not end, and not touched else. */
+size_t lexis_comment_open(struct slice s, size_t at, bool *open);
+size_t lexis_cfws_open(struct slice s, size_t at, bool *open);
 /* s[at] is '"': where its closing '"' stands, or the end. */
 size_t lexis_quoted(struct slice s, size_t at);
 /* Copies what stands between quotes (or in a comment): backslashes undone, CR and LF left out, NUL

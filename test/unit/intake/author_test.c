@@ -122,6 +122,9 @@ static void broken_task(struct directory *d)
     HEADER("From: ceo@bank.test <ann@our.test>\r\n\r\n", UNREADABLE);
     HEADER("From: ann@our.test <ceo@bank.test\r\n\r\n", UNREADABLE);
     HEADER("From: ann@our.test, \"open\r\n\r\n", UNREADABLE);
+    HEADER("From: ann@our.test (open <ceo@bank.test>\r\n\r\n", UNREADABLE);
+    HEADER("From: ann@our.test, (open <ceo@bank.test>\r\n\r\n", UNREADABLE);
+    HEADER("From: <@bank.test,ceo@bank.test:ann@our.test>\r\n\r\n", UNREADABLE);
     HEADER("From\r\n : ann@our.test\r\n\r\n", UNREADABLE);
     HEADER("Fr\x01om: ann@our.test\r\n\r\n", UNREADABLE);
     HEADER("From ann@our.test\r\nFrom: ann@our.test\r\n\r\n", "");

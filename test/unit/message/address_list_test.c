@@ -95,6 +95,11 @@ static void broken_lists(void **state)
         {"a@[1.2.3.4", "-|-|a|[1.2.3.4;"},
         {"a@b)", "-|-|a|b);"},
         {"N <a@b><c@d>", "N|-|a|b;"},
+        {"a@b (c <d@e>", "c <d@e>|-|a|b;"},
+        {"a@b (c (d)", "c (d|-|a|b;"},
+        {"a@b, (c <d@e>", "-|-|a|b;"},
+        {"N (x <a@b>", "x <a@b>|-|N|-;"},
+        {"(x a@b", ""},
     };
     check_cases(cases, sizeof cases / sizeof *cases, true);
     struct buffer b;
