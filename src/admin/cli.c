@@ -1,6 +1,7 @@
 #include "admin/cli.h"
 #include "base/clock.h"
 #include "config/config.h"
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,22 +236,50 @@ static bool read_line(FILE *f, char line[PASSWORD_LINE])
     return n <= PASSWORD_MAX && (n || c == '\n');
 }
 
+/* What a signal that ends us has to put right: the terminal would stay without its echo. */
+static struct {
+    int tty;
+    struct termios was;
+} asking;
+
+static void interrupted(int number)
+{
+    tcsetattr(asking.tty, TCSANOW, &asking.was);
+    signal(number, SIG_DFL);
+    raise(number); /* when this returns */
+}
+
+static void catch_signal(int number, struct sigaction *before)
+{
+    struct sigaction caught = {.sa_handler = interrupted};
+    if (!sigaction(number, NULL, before) && before->sa_handler != SIG_IGN)
+        sigaction(number, &caught, NULL);
+}
+
 static bool ask(const char *prompt, char line[PASSWORD_LINE])
 {
-    struct termios was, hidden;
+    struct termios hidden;
+    struct sigaction before[2];
     FILE *tty = fopen("/dev/tty", "r+e");
     if (!tty)
         return false;
-    bool ok = !tcgetattr(fileno(tty), &was);
-    hidden = was;
+    asking.tty = fileno(tty);
+    bool ok = !tcgetattr(asking.tty, &asking.was);
+    hidden = asking.was;
     hidden.c_lflag &= ~(tcflag_t)ECHO;
-    ok = ok && !tcsetattr(fileno(tty), TCSAFLUSH, &hidden);
     if (ok) {
-        fputs(prompt, tty);
-        fflush(tty);
-        ok = read_line(tty, line);
-        tcsetattr(fileno(tty), TCSAFLUSH, &was);
-        fputs("\n", tty);
+        catch_signal(SIGINT, &before[0]);
+        catch_signal(SIGTERM, &before[1]);
+        ok = !tcsetattr(asking.tty, TCSAFLUSH, &hidden);
+        if (ok) {
+            fputs(prompt, tty);
+            fflush(tty);
+            ok = read_line(tty, line);
+            tcsetattr(asking.tty, TCSAFLUSH, &asking.was);
+            fputs("\n", tty);
+        }
+        sigaction(SIGINT, &before[0], NULL);
+        sigaction(SIGTERM, &before[1], NULL);
     }
     fclose(tty);
     return ok;
