@@ -4,6 +4,7 @@
 #include "mailbox/mailbox.h"
 #include "message/date.h"
 #include <stdio.h>
+#include <string.h>
 
 #define LIMIT_DEFAULT 20
 #define FIND_TIME     (300 * CLOCK_SEC)
@@ -143,10 +144,37 @@ static bool told_next(const struct trace_answer *a, size_t i)
            slice_eq(trace_event_text(&host, TRACE_REPLY), trace_event_text(&route, TRACE_REPLY));
 }
 
+static enum trace_kind kind_of(const struct trace_line *line)
+{
+    struct trace_event e;
+    trace_line_event(line, &e);
+    return e.kind;
+}
+
+/* Further recipients are noted while the message is not there yet, which is told first: who sent
+ * it, and what it is. */
+static void accepted_first(struct trace_answer *a)
+{
+    for (size_t i = 0; i < a->n; i++) {
+        size_t k = i;
+        struct slice id = a->lines[i].id;
+        if ((i && slice_eq(id, a->lines[i - 1].id)) || kind_of(&a->lines[i]) != TRACE_RECIPIENT)
+            continue;
+        while (k < a->n && slice_eq(id, a->lines[k].id) && kind_of(&a->lines[k]) != TRACE_ACCEPTED)
+            k++;
+        if (k == a->n || !slice_eq(id, a->lines[k].id))
+            continue;
+        struct trace_line accepted = a->lines[k];
+        memmove(&a->lines[i + 1], &a->lines[i], (k - i) * sizeof accepted);
+        a->lines[i] = accepted;
+    }
+}
+
 TASK_FN
-static void tell(struct command *c, const struct trace_answer *a)
+static void tell(struct command *c, struct trace_answer *a)
 {
     struct telling t = {.c = c};
+    accepted_first(a);
     for (size_t i = 0; i < a->n; i++) {
         if (!told_next(a, i) && !tell_line(&t, &a->lines[i]))
             return;

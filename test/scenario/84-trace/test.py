@@ -174,6 +174,15 @@ def a_local_one():
         assert s.cli("trace", "sales@example.test", check=False).returncode == 3
 
 
+def the_message_stands_before_its_further_recipients():
+    with server() as s:
+        id = mx(s, "someone@else.test", "ann@example.test", "bob@example.test")
+        wait_events(s, ["accepted", "recipient", "stored", "stored"], id)
+        text = story(s, id)
+        assert text.startswith("Message %s from someone@else.test to ann@example.test ..., " % id), text
+        says(text, r"accepted from .*, for 2 recipients$", r"recipient bob@example\.test accepted$")
+
+
 def a_delayed_and_a_bounced_one():
     with server() as s:
         id = submit(s, "later@far.test", "never@far.test", "joe@far.test")
@@ -236,7 +245,7 @@ def a_forwarded_one():
         # it comes back
         id = mx(s, "someone@else.test", "both@example.test", "bob@example.test",
                 more="Delivered-To: both@example.test\r\n")
-        rows = wait_events(s, ["recipient", "accepted", "stored", "loop"], id)
+        rows = wait_events(s, ["accepted", "recipient", "stored", "loop"], id)
         says(story(s, id), r"NOT sent on by both@example\.test: ")
 
 
@@ -331,8 +340,8 @@ def main():
     global sink
     sink = Sink()
     try:
-        return run_cases([a_delivered_one, a_local_one, a_delayed_and_a_bounced_one, one_that_cannot_go, a_forwarded_one,
-                          refused_ones,
+        return run_cases([a_delivered_one, a_local_one, the_message_stands_before_its_further_recipients,
+                          a_delayed_and_a_bounced_one, one_that_cannot_go, a_forwarded_one, refused_ones,
                           after_a_restart_and_a_crash, old_ones_go, questions])
     finally:
         sink.close()
