@@ -1,9 +1,13 @@
 """The command line, without and with a running server: rows, exit codes, words."""
 import json
 import os
+import pty
 import pwd
+import re
+import signal
 import subprocess
 import sys
+import termios
 
 from server import BARID, PATIENCE, Server, run_cases
 
@@ -166,6 +170,34 @@ def a_wrong_data_dir_is_told():
         assert done.returncode == 2 and "does not belong to the user that runs barid" in done.stderr, done
 
 
+def an_interrupted_password_leaves_the_terminal_as_it_was():
+    with Server() as s:
+        s.add_domain()
+        pid, fd = pty.fork()
+        if pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.execv(BARID, [BARID, "-c", s.conf, "account", "add", "a@example.test"])
+        said = b""
+        while b"Password: " not in said:
+            said += os.read(fd, 100)
+        assert not termios.tcgetattr(fd)[3] & termios.ECHO
+        os.write(fd, b"sec\x03")
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGINT
+        assert termios.tcgetattr(fd)[3] & termios.ECHO
+        os.close(fd)
+        assert s.json("account", "list") == []
+
+
+def the_docs_have_every_setting():
+    page = open(os.path.join(ROOT, "docs/administration.md")).read()
+    with Server() as s:
+        rows = re.findall(r"^(\S+) \(.*, default (.*)\)$", s.cli("settings").stdout, re.M)
+    assert len(rows) > 40, rows
+    for name, default in rows:
+        row = "| `%s` | %s | " % (name, "" if default == "empty" else "`%s`" % default)
+        assert row in page, row
+
+
 sys.exit(run_cases([
     commands_without_a_server,
     commands_with_a_server,
@@ -175,4 +207,6 @@ sys.exit(run_cases([
     config_problems_are_all_told,
     a_server_that_does_not_answer_is_exit_4,
     a_wrong_data_dir_is_told,
+    an_interrupted_password_leaves_the_terminal_as_it_was,
+    the_docs_have_every_setting,
 ]))
