@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from common import PASSWORD, check_among, deliver, main, make_mail, messages, picture, wait_for
+from common import PASSWORD, PATIENCE, check_among, deliver, main, make_mail, messages, picture, wait_for
 from server import Failed
 
 NEEDED = ("claws-mail", "Xvfb", "xdotool", "import")
@@ -78,7 +78,7 @@ class Screen:
                                                   start_new_session=True, **more))
 
     def do(self, *command):
-        return subprocess.run(command, env=self.env, capture_output=True, timeout=30, check=False).stdout
+        return subprocess.run(command, env=self.env, capture_output=True, timeout=PATIENCE, check=False).stdout
 
     def picture(self, name):
         path = os.path.join(os.environ.get("SCREENSHOTS", self.home), name + ".png")
@@ -109,7 +109,7 @@ def until(condition, act, what):
     """Acts until it has had its effect; a window takes its time to listen."""
     def again():
         act()
-        end = time.monotonic() + 4
+        end = time.monotonic() + 15  # twice would be once too often
         while time.monotonic() < end:
             if condition():
                 return True

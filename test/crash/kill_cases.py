@@ -245,7 +245,7 @@ def kill_worker_under_load(calls, rng):
 
 
 def stop_under_load(calls, rng):
-    """SIGTERM: what was promised is there, in less than 10 s."""
+    """SIGTERM: what was promised is there, in less than half a minute."""
     failures = Failures()
     with Place() as p:
         for n in range(10 if LONG else 3):
@@ -255,7 +255,7 @@ def stop_under_load(calls, rng):
             began = time.monotonic()
             code = p.server.stop()
             seconds = time.monotonic() - began
-            failures.add("round %d" % n, ["exit %d after %.1f s" % (code, seconds)] if code or seconds > 10 else [])
+            failures.add("round %d" % n, ["exit %d after %.1f s" % (code, seconds)] if code or seconds > 30 else [])
             failures.add("round %d" % n, crowd.end())
             failures.add("round %d" % n, p.check())
     failures.end()
