@@ -61,11 +61,6 @@ TASK_FN
 enum outcome mailbox_transfer(
     struct store *s, uint64_t account, struct mailbox_transfer *t, deadline until);
 
-/* Moves all messages that are there when it begins (RENAME INBOX). moved may be NULL. */
-TASK_FN
-enum outcome mailbox_move_all(
-    struct store *s, uint64_t account, uint32_t from, uint32_t to, uint64_t *moved, deadline until);
-
 /* ---- the cache of renderings ---- */
 
 #define MAILBOX_RENDERINGS 64 /* in one mailbox_keep_rendered */

@@ -68,7 +68,8 @@ struct mailbox_rename {
     uint32_t renamed;             /* mailboxes, with those below */
 };
 /* With all below it; ids, UIDVALIDITYs and subscriptions stay with them. What does not fit one
- * mutation is refused (LIMIT). INBOX: create `to` and mailbox_move_all (RFC 9051 §6.3.6). */
+ * mutation is refused (LIMIT). INBOX is not renamed:
+ * its messages are moved (RFC 9051 §6.3.6). */
 enum outcome mailbox_rename(struct store_txn *t, struct mailbox_rename *r);
 
 /* The mailbox is gone from all views and from the quota at once; its rows and blobs go in batches

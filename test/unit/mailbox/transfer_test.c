@@ -444,37 +444,7 @@ static void the_largest_batch_fits_a_mutation(void **state)
     fixture_run(largest);
 }
 
-/* ---- all of a mailbox, and renderings ---- */
-
-static void everything(void *arg)
-{
-    uint64_t moved;
-    fixture_open();
-    fill(MANY);
-    for (uint32_t i = 0; i < 200; i++)
-        uids[i] = 10 + 7 * i;
-    CHECK(mailbox_expunge_all(fixture_store, ACCOUNT, MAILBOX_INBOX, uids, 200, SOON) ==
-          OUTCOME_DONE);
-    CHECK(mailbox_move_all(fixture_store, ACCOUNT, MAILBOX_INBOX, 99, &moved, SOON) ==
-          OUTCOME_REFUSED);
-    CHECK(moved == 0);
-    CHECK(mailbox_move_all(fixture_store, ACCOUNT, MAILBOX_INBOX, SENT, &moved, SOON) ==
-          OUTCOME_DONE);
-    CHECK(moved == MANY - 200);
-    look();
-    CHECK(inbox.messages == 0 && sent.messages == MANY - 200);
-    CHECK(mailbox_move_all(fixture_store, ACCOUNT, SENT, SENT, NULL, SOON) == OUTCOME_DONE);
-    look();
-    CHECK(sent.messages == MANY - 200 && sent.uidnext == 2 * (MANY - 200) + 1);
-    CHECK(
-        mailbox_move_all(fixture_store, ACCOUNT, MAILBOX_INBOX, SENT, NULL, SOON) == OUTCOME_DONE);
-    fixture_close();
-}
-
-static void a_whole_mailbox_moves(void **state)
-{
-    fixture_run(everything);
-}
+/* ---- renderings ---- */
 
 static void renderings(void *arg)
 {
@@ -519,7 +489,6 @@ int main(void)
         cmocka_unit_test(a_moved_message_is_always_in_one_mailbox),
         cmocka_unit_test(transfer_says_why_not),
         cmocka_unit_test(the_largest_batch_fits_a_mutation),
-        cmocka_unit_test(a_whole_mailbox_moves),
         cmocka_unit_test(renderings_are_kept_for_what_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
