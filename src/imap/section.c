@@ -63,11 +63,6 @@ void section_find(
     }
 }
 
-bool section_needs_parts(const struct imap_section *section)
-{
-    return section->path_n > 0;
-}
-
 /* ---- fields ---- */
 
 static int compare(const void *a, const void *b)

@@ -12,8 +12,6 @@ struct section_bytes {
  * a path the structure below the message itself is looked at. */
 void section_find(
     const struct mime *mime, const struct imap_section *section, struct section_bytes *out);
-/* Must the whole structure be known, or is the header's end enough? */
-bool section_needs_parts(const struct imap_section *section);
 
 /* ---- HEADER.FIELDS, HEADER.FIELDS.NOT ---- */
 

@@ -113,9 +113,6 @@ void conn_printf(struct conn *c, const char *format, ...) __attribute__((format(
  * nothing for 5 s while others queue for a stack is closed. */
 TASK_FN
 bool conn_send(struct conn *c, struct slice s);
-/* Task: waits until everything is with the kernel. */
-TASK_FN
-bool conn_flush(struct conn *c, deadline until);
 
 /* ---- control ---- */
 

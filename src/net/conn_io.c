@@ -275,11 +275,3 @@ bool conn_send(struct conn *c, struct slice s)
         }
     }
 }
-
-bool conn_flush(struct conn *c, deadline until)
-{
-    while (!conn_write_out(c))
-        if (c->ended || !conn_await(c, until))
-            return false;
-    return true;
-}

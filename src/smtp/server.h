@@ -122,10 +122,8 @@ struct conn *smtp_conn(const struct smtp_session *s);
 const struct smtp_service *smtp_service(const struct smtp_session *s);
 /* The cleaned name of EHLO; "" before. */
 const char *smtp_helo(const struct smtp_session *s);
-bool smtp_extended(const struct smtp_session *s); /* EHLO or LHLO, not HELO */
 /* The protocol for Received: "SMTP", "ESMTPS", "LMTP", "UTF8SMTPSA" ... (RFC 3848, RFC 6531 §4.3).
  */
 const char *smtp_protocol(const struct smtp_session *s, bool utf8);
-bool smtp_authenticated(const struct smtp_session *s);
 /* Reactor: after SMTP_SINK_WAIT. */
 void smtp_body_resume(struct smtp_session *s);

@@ -31,16 +31,6 @@ const char *smtp_helo(const struct smtp_session *s)
     return s->helo;
 }
 
-bool smtp_extended(const struct smtp_session *s)
-{
-    return s->extended;
-}
-
-bool smtp_authenticated(const struct smtp_session *s)
-{
-    return s->authenticated;
-}
-
 void smtp_body_resume(struct smtp_session *s)
 {
     s->sink_waits = false;

@@ -96,8 +96,6 @@ struct snapshot {
 
 struct snapshot *snapshot_take(struct lmdb *db); /* NULL: error (logged) */
 void snapshot_give(struct lmdb *db, struct snapshot *s);
-/* Sees what is newest now; false: error, the snapshot is to be given back. */
-bool snapshot_refresh(struct snapshot *s);
 /* NULL: out of memory. */
 struct read_probe *snapshot_probes(unsigned reactors);
 void snapshot_free_all(struct lmdb *db); /* and the probes */

@@ -61,12 +61,6 @@ struct snapshot *snapshot_take(struct lmdb *db)
     return NULL;
 }
 
-bool snapshot_refresh(struct snapshot *s)
-{
-    mdb_txn_reset(s->rows.txn);
-    return snapshot_renew(s);
-}
-
 void snapshot_give(struct lmdb *db, struct snapshot *s)
 {
     mdb_txn_reset(s->rows.txn);
