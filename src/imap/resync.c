@@ -1,5 +1,6 @@
 #include "imap/resync.h"
 #include "imap/changes.h"
+#include "mailbox/uids.h"
 #include <stdlib.h>
 
 #define OUT_LONG ((size_t)16 * 1024)
@@ -112,6 +113,78 @@ static bool tell_changed(
     return alive && o == OUTCOME_DONE;
 }
 
+/* ---- what was lost meanwhile ---- */
+
+struct lost {
+    struct mailbox_vanished read;
+    struct mailbox_uids all, ranges[64];
+    bool ok;
+};
+
+static void read_lost(struct store_view *v, void *arg)
+{
+    struct lost *l = arg;
+    l->ok = mailbox_read_vanished(v, &l->read);
+}
+
+TASK_FN
+static bool put_lost(struct imap_session *s, const struct imap_set *known, struct mailbox_uids gone,
+    struct buffer *out)
+{
+    static const struct slice no_names[MAILBOX_KEYWORDS];
+    struct imap_range range = {gone.first, gone.last};
+    struct imap_set set = {.ranges = &range, .n = 1};
+    struct view_pick p;
+    struct mailbox_uids held;
+    uint32_t number;
+    bool alive = true;
+    view_pick_start(&p, &s->selected->view, &set, true);
+    while (alive && view_pick_next(&p, UINT32_MAX, &held, &number))
+        for (uint32_t uid = held.first; alive && uid <= held.last; uid++) {
+            struct imap_flags m = {.uid = uid, .modseq = s->selected->expunged};
+            if (imap_set_has(known, uid))
+                imap_flags_line(s, out, number + (uid - held.first), &m, no_names, true, false);
+            if (out->n < OUT_LONG && uid < held.last)
+                continue;
+            alive = imap_send(&s->talk, buffer_slice(out));
+            buffer_reset(out);
+        }
+    return alive;
+}
+
+/* What was expunged since the view was opened has no row any more, and the client may never have
+ * heard of it: it hears the UID, so that it knows all of EXISTS (RFC 7162 §3.2.5), as what changed
+ * since then came with imap_sync. That it is gone comes with the next command. */
+TASK_FN
+static bool tell_lost(struct imap_session *s, struct imap_command *c, const struct imap_set *known)
+{
+    struct lost *l = arena_new(c->arena, struct lost);
+    struct imap_selected *sel = s->selected;
+    enum outcome o = l ? OUTCOME_DONE : OUTCOME_FAILED;
+    bool alive = true;
+    struct buffer out;
+    buffer_init(&out, OUT_MAX);
+    if (l)
+        *l = (struct lost){.all = {1, sel->uidnext - 1},
+            .read = {.mailbox = sel->mailbox, .since = sel->expunged, .room = 64, .more = true}};
+    while (o == OUTCOME_DONE && alive && l->read.more) {
+        l->read.known = &l->all;
+        l->read.known_n = sel->uidnext > 1;
+        l->read.ranges = l->ranges;
+        o = store_read(
+            imap_store(s), mailbox_partition(s->account), read_lost, l, NULL, imap_soon());
+        if (o != OUTCOME_DONE || !l->ok)
+            break;
+        for (size_t i = 0; alive && i < l->read.n; i++)
+            alive = put_lost(s, known, l->ranges[i], &out);
+        l->read.from = l->read.next;
+    }
+    buffer_finish(&out);
+    if (o != OUTCOME_DONE)
+        imap_reply_outcome(c, o, MAILBOX_REFUSED_ABSENT);
+    return alive && o == OUTCOME_DONE;
+}
+
 bool resync_tell(struct imap_session *s, struct imap_command *c, struct imap_select_arguments *a)
 {
     struct imap_selected *sel = s->selected;
@@ -130,5 +203,5 @@ bool resync_tell(struct imap_session *s, struct imap_command *c, struct imap_sel
         matched = resync_match(&sel->view, &a->match_numbers, &a->match_uids);
     }
     return imap_vanished_earlier(s, c, &known, a->modseq, matched) &&
-           tell_changed(s, c, &known, a->modseq);
+           tell_changed(s, c, &known, a->modseq) && imap_sync(s, false) && tell_lost(s, c, &known);
 }
