@@ -8,6 +8,8 @@
 #define ROWS_A_READ 200
 #define ROOM        ((size_t)512 * 1024)
 #define LAST_TRY    86400 /* s */
+#define LEAP        600   /* s, of the wall clock ahead of the time that passed */
+#define RECENT      60    /* s: what ended so shortly before is not much */
 
 METRIC(expired, METRIC_COUNTER, "barid_queue_entries_total", "what=\"expired\"",
     "Entries of the queue: one for each message and recipient")
@@ -21,7 +23,7 @@ struct row {
 /* One round: rows whose time has come, message by message. */
 struct round {
     struct queue *q;
-    int64_t now;
+    int64_t now, skip; /* rows up to skip wait for a try; 0: none */
     struct queue_row_key from;
     struct row rows[ROWS_A_READ];
     size_t n, at;
@@ -51,6 +53,11 @@ static void due_fn(struct store_view *v, void *arg)
         }
         if (!queue_row_parse_deadline(key, &found->time, &found->message, &found->index))
             continue;
+        if (found->time && found->time <= r->skip) {
+            struct queue_row_key behind = queue_row_key_deadline(r->skip + 1, 0, 0);
+            store_seek(v, queue_row_key_slice(&behind), &c);
+            continue;
+        }
         if (found->time > r->now)
             return;
         r->n++;
@@ -237,16 +244,39 @@ static bool read_due(struct round *r)
     return o == OUTCOME_DONE && r->n;
 }
 
+void clerk_begin(struct queue *q)
+{
+    q->tended = queue_now();
+    q->absent = q->tended - RECENT;
+    q->tended_at = clock_now();
+    q->calm = q->tended_at + q->options.calm;
+}
+
+/* A clock that was wrong, or a machine that slept, must not make all mail fail that no courier
+ * could try meanwhile. */
+static void look_at_clock(struct queue *q)
+{
+    int64_t ahead = queue_now() - q->tended - (clock_now() - q->tended_at) / CLOCK_SEC;
+    if (ahead > LEAP) {
+        log_warn("clock_leapt", log_int("seconds", ahead));
+        clerk_begin(q);
+    }
+    q->tended = queue_now();
+    q->tended_at = clock_now();
+}
+
 TASK_FN
 void queue_tend(struct queue *q)
 {
     struct round *r = calloc(1, sizeof *r);
+    look_at_clock(q);
     for (unsigned i = 0; i < q->shard_n; i++)
         shard_poke(&q->shards[i]); /* the wall clock may have been set */
     if (!r)
         return;
     r->q = q;
     r->now = queue_now();
+    r->skip = clock_now() < q->calm ? q->absent : 0;
     r->from.p[0] = KEY_QUEUE_DEADLINE;
     r->from.n = 1;
     list_init(&r->claims);

@@ -78,6 +78,7 @@ struct queue *queue_open(const struct queue_options *options, char why[256], dea
         snprintf(why, 256, "out of memory while the queue was opened");
         return NULL;
     }
+    clerk_begin(q);
     enum outcome o = set_limit(q, until);
     if (o == OUTCOME_DONE && load_lanes(q, -1, INT64_MAX, until) == OUTCOME_DONE)
         return q;

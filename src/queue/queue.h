@@ -140,6 +140,9 @@ struct queue_options {
     uint64_t entries_max;    /* 0: 10 million */
     size_t routes_max;       /* (route, account) pairs in memory; more are found again in the store
                                 when there is room; 0: 262,144 */
+    /* ns: what has expired, or would be told as late, when the queue begins or when the clock leaps
+     * ahead has so long to be tried before it is. */
+    int64_t calm;
 };
 /* Reads which routes have mail. NULL: why, in one line. */
 TASK_FN

@@ -58,6 +58,10 @@ struct queue {
     struct remote hurry;
     struct queue_row_key swept;
     bool tending;
+    int64_t tended;        /* wall s of the last round */
+    deadline tended_at;    /* the same moment */
+    int64_t absent;        /* wall s: before it nobody was here to try anything */
+    deadline calm;         /* what had to be done by then waits so long */
     pthread_mutex_t mutex; /* claims, rates */
     struct table claims;
     struct queue_rate *rates;
@@ -81,6 +85,8 @@ static inline int64_t queue_now(void)
     return clock_wall() / 1000000;
 }
 
+/* Nobody was here to try anything until now. */
+void clerk_begin(struct queue *q);
 /* The clerk looks now. Any reactor. */
 void queue_hurry(struct queue *q);
 

@@ -33,6 +33,7 @@ struct outbound {
 /* ---- names ---- */
 
 #define NAMES_MAX ((size_t)256 * 1024)
+#define CALM      (600 * CLOCK_SEC)
 
 struct names {
     struct dns_options options;
@@ -422,7 +423,7 @@ bool outbound_open(struct outbound *o, struct store *store, struct directory *di
         return false;
     }
     const struct queue_options q = {
-        .store = store, .carry = carry, .arg = o, .reporter = &o->reporter};
+        .store = store, .carry = carry, .arg = o, .reporter = &o->reporter, .calm = CALM};
     o->asking = dns_start(o->dns);
     if (!o->asking) {
         snprintf(why, 256, "the resolver cannot be watched");

@@ -150,11 +150,16 @@ static void carry(void *arg, struct queue_batch *b)
 
 static struct queue *q;
 
+static int64_t calm; /* ns */
+
 static void open_queue(void)
 {
     char why[256];
-    const struct queue_options options = {
-        .store = fixture_store, .carry = carry, .reporter = &reporter, .couriers = 16};
+    const struct queue_options options = {.store = fixture_store,
+        .carry = carry,
+        .reporter = &reporter,
+        .couriers = 16,
+        .calm = calm};
     CHECK(q = queue_open(&options, why, SOON));
 }
 
@@ -562,6 +567,68 @@ static void a_restart_knows_what_waits(void **state)
     run_on(2, restarts, NULL);
 }
 
+/* While nobody was here, or all at once since the clock leapt. */
+static void absent(void *arg)
+{
+    calm = 3600 * CLOCK_SEC;
+    begin(18, 0);
+    mood = DEAD;
+    report_to = QUEUE_REPORT_LOCAL;
+    queue_start(q);
+    put_one(0, 0, "dead.example");
+    while (!downs)
+        task_sleep(deadline_in(CLOCK_MS));
+    queue_stop(q, SOON);
+    queue_close(q);
+    atomic_fetch_add(&ahead, 6 * 86400);
+    open_queue();
+    queue_tend(q);
+    CHECK(entries() == 3 && local_reports() == 0);
+    mood = ALWAYS;
+    queue_start(q);
+    drain(0);
+    CHECK(local_reports() == 0 && taken[0][0] + taken[0][1] + taken[0][2] == 3);
+    mood = DEAD;
+    downs = 0;
+    put_one(1, 0, "b.example");
+    while (!downs)
+        task_sleep(deadline_in(CLOCK_MS));
+    atomic_fetch_add(&ahead, 366 * 86400);
+    queue_tend(q);
+    CHECK(entries() == 3 && local_reports() == 0);
+    const struct queue_filter all = {0}; /* what an administrator wants is done at once */
+    uint64_t n;
+    CHECK(queue_change(fixture_store, q, &all, QUEUE_BOUNCE, &n, SOON) == OUTCOME_DONE && n == 3);
+    for (; entries(); queue_tend(q)) /* a courier may have it at the moment */
+        task_sleep(deadline_in(CLOCK_MS));
+    CHECK(local_reports() == 1 && report_says(S("administrator of this mail")));
+    end();
+}
+
+static void soon(void *arg)
+{
+    calm = CLOCK_MS;
+    begin(19, 0);
+    mood = DEAD;
+    report_to = QUEUE_REPORT_LOCAL;
+    queue_start(q);
+    put_one(0, 0, "dead.example");
+    while (!downs)
+        task_sleep(deadline_in(CLOCK_MS));
+    atomic_fetch_add(&ahead, 6 * 86400);
+    for (; entries(); queue_tend(q))
+        task_sleep(deadline_in(CLOCK_MS));
+    CHECK(local_reports() == 1 && report_says(S("Action: failed\r\nStatus: 5.4.7")));
+    end();
+    calm = 0;
+}
+
+static void what_ended_meanwhile_is_tried_first(void **state)
+{
+    run_on(2, absent, NULL);
+    run_on(2, soon, NULL);
+}
+
 /* An administrator's changes under a running queue. */
 static void changes(void *arg)
 {
@@ -746,6 +813,7 @@ int main(void)
         cmocka_unit_test(what_was_held_for_long_is_tried),
         cmocka_unit_test(a_time_to_come_is_waited_for),
         cmocka_unit_test(a_restart_knows_what_waits),
+        cmocka_unit_test(what_ended_meanwhile_is_tried_first),
         cmocka_unit_test(an_administrator_changes_it),
         cmocka_unit_test(one_sender_does_not_wait_for_all_of_another),
         cmocka_unit_test(routes_that_do_not_fit_are_found_again),
