@@ -376,6 +376,9 @@ def reports():
     shim = os.path.join(folder, "wall.so")
     here = os.path.dirname(os.path.abspath(__file__))
     subprocess.run(["cc", "-shared", "-fPIC", "-o", shim, os.path.join(here, "wall.c")], check=True)
+    left = 86400 - time.time() % 86400
+    if left < 120:  # all of it is of one day
+        time.sleep(left)
     with world() as w, Sinks(w.port) as sinks:
         for recipient in ("x@good.test", "y@good.test", "x@post.test"):
             w.send(recipient)
