@@ -88,7 +88,7 @@ enum answer imap_client_status(struct imap_client *c, struct slice mailbox, stru
 
 struct imap_client_fetched {
     uint32_t sequence, uid;
-    struct slice flags; /* as they came, without parentheses */
+    struct slice flags; /* as they came, without parentheses; printable */
     bool has_date;
     struct date date; /* INTERNALDATE */
     uint64_t size;    /* of the body that was given to `body` */

@@ -24,6 +24,15 @@ static bool quoted_body(struct imap_client *c, struct slice value, struct imap_c
     return !c->fetch->body || !bytes.n || c->fetch->body(c->fetch->arg, bytes);
 }
 
+/* Atoms only, and nothing that a terminal or a command would take for something else. */
+static bool are_flags(struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] < ' ' || s.p[i] > '~')
+            return false;
+    return !slice_has_any(s, "\"(){}");
+}
+
 static bool take_item(
     struct imap_client *c, struct slice name, struct slice value, struct imap_client_fetched *m)
 {
@@ -36,6 +45,7 @@ static bool take_item(
         if (value.p[0] != '(')
             return false;
         m->flags = slice_sub(value, 1, value.n - 2);
+        return are_flags(m->flags);
     } else if (slice_eq_nocase(name, S("INTERNALDATE"))) {
         m->has_date = date_parse_imap(imap_client_unquote(c, value), &m->date);
     } else if (slice_eq_nocase(name, S("BODY[]"))) {

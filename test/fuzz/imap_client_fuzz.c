@@ -21,7 +21,8 @@ static bool body(void *arg, struct slice piece)
 static bool message(void *arg, const struct imap_client_fetched *m)
 {
     CHECK(m->uid && m->sequence && (m->has_body || !body_bytes) && m->size == body_bytes);
-    CHECK(slice_find(m->flags, '\0') != 0);
+    for (size_t i = 0; i < m->flags.n; i++)
+        CHECK(m->flags.p[i] >= ' ' && m->flags.p[i] <= '~');
     body_bytes = 0;
     return true;
 }

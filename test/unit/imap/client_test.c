@@ -355,7 +355,8 @@ static void bad_fetches(void **state)
         "1 FETCH (BODY[] {1}\r\na)",                                           /* no UID */
         "1 FETCH (UID 1 BODY[] {1}\r\na BODY[] {1}\r\nb)", "1 FETCH (UID 0)", "0 FETCH (UID 1)",
         "1 FETCH (UID x)", "1 FETCH (UID 1", "1 FETCH (UID)", "1 FETCH UID 1",
-        "1 FETCH (UID 1 FLAGS \\Seen)", "1 FETCH (UID 1 BODY[] \"1234567\")",
+        "1 FETCH (UID 1 FLAGS \\Seen)", "1 FETCH (UID 1 FLAGS (a\033[2Jb))",
+        "1 FETCH (UID 1 FLAGS (\"a\"))", "1 FETCH (UID 1 BODY[] \"1234567\")",
         "1 FETCH (UID 1 BODY[] atom)", "1 FETCH (UID 1) x", "1 FETCH (UID 1 X ((\"))",
         "1 FETCH (UID 4294967296)"};
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
