@@ -65,7 +65,7 @@ class Screen:
     def __init__(self, w, home):
         self.w, self.home, self.programs = w, home, []
         read, write = os.pipe()
-        self.start("Xvfb", "-displayfd", str(write), "-screen", "0", "1100x750x24", "-nolisten", "tcp", pass_fds=[write])
+        self.start("Xvfb", "-displayfd", str(write), "-screen", "0", "1100x750x24", "-nolisten", "tcp", "-noreset", pass_fds=[write])
         os.close(write)
         with os.fdopen(read) as f:
             number = f.readline().strip()
