@@ -131,7 +131,6 @@ TASK_FN
 static bool put_lost(struct imap_session *s, const struct imap_set *known, struct mailbox_uids gone,
     struct buffer *out)
 {
-    static const struct slice no_names[MAILBOX_KEYWORDS];
     struct imap_range range = {gone.first, gone.last};
     struct imap_set set = {.ranges = &range, .n = 1};
     struct view_pick p;
@@ -141,9 +140,8 @@ static bool put_lost(struct imap_session *s, const struct imap_set *known, struc
     view_pick_start(&p, &s->selected->view, &set, true);
     while (alive && view_pick_next(&p, UINT32_MAX, &held, &number))
         for (uint32_t uid = held.first; alive && uid <= held.last; uid++) {
-            struct imap_flags m = {.uid = uid, .modseq = s->selected->expunged};
             if (imap_set_has(known, uid))
-                imap_flags_line(s, out, number + (uid - held.first), &m, no_names, true, false);
+                buffer_printf(out, "* %u FETCH (UID %u)\r\n", number + (uid - held.first), uid);
             if (out->n < OUT_LONG && uid < held.last)
                 continue;
             alive = imap_send(&s->talk, buffer_slice(out));

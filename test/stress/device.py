@@ -109,9 +109,8 @@ class Device(talk.Talk):
             if e.uid is not None and e.uid != uid:
                 raise Violation("QRESYNC: UID %d stands where %d was told" % (uid, e.uid))
             self.set_uid(e, uid)
-            flags, modseq = rows[uid]
-            if modseq > e.modseq:
-                e.flags, e.modseq = flags, modseq
+            if rows[uid] and rows[uid][1] > e.modseq:
+                e.flags, e.modseq = rows[uid]
 
     def keep(self):
         """What survives the connection."""
@@ -286,6 +285,8 @@ class Device(talk.Talk):
                 c.uids.setdefault(e.uid, {}).update(got)
         if at.resync is not None and e.first and b"FLAGS" in got and (at.whole or e.uid in at.resync):
             at.resync[e.uid] = (e.flags, e.modseq)
+        elif at.resync is not None and e.first and at.whole:  # it has gone meanwhile: only that there is one
+            at.resync.setdefault(e.uid, None)
 
     def take_uid(self, n, e, uid, c):
         view = self.here.view
