@@ -118,13 +118,15 @@ static bool tell_changed(
 struct lost {
     struct mailbox_vanished read;
     struct mailbox_uids all, ranges[64];
-    bool ok;
+    bool found, ok;
 };
 
 static void read_lost(struct store_view *v, void *arg)
 {
     struct lost *l = arg;
-    l->ok = mailbox_read_vanished(v, &l->read);
+    struct mailbox m;
+    l->found = mailbox_read(v, l->read.mailbox, &m);
+    l->ok = l->found && mailbox_read_vanished(v, &l->read);
 }
 
 TASK_FN
@@ -152,30 +154,38 @@ static bool put_lost(struct imap_session *s, const struct imap_set *known, struc
 
 /* What was expunged since the view was opened has no row any more, and the client may never have
  * heard of it: it hears the UID, so that it knows all of EXISTS (RFC 7162 §3.2.5), as what changed
- * since then came with imap_sync. That it is gone comes with the next command. */
+ * since then came with imap_sync. That it is gone comes with the next command. Only when
+ * imap_sync saw such: what goes behind it was told. */
 TASK_FN
 static bool tell_lost(struct imap_session *s, struct imap_command *c, const struct imap_set *known)
 {
-    struct lost *l = arena_new(c->arena, struct lost);
     struct imap_selected *sel = s->selected;
+    if (!sel->delayed)
+        return true;
+    struct lost *l = arena_new(c->arena, struct lost);
     enum outcome o = l ? OUTCOME_DONE : OUTCOME_FAILED;
-    bool alive = true;
+    bool alive = true, more = l != NULL;
     struct buffer out;
     buffer_init(&out, OUT_MAX);
-    if (l)
-        *l = (struct lost){.all = {1, sel->uidnext - 1},
-            .read = {.mailbox = sel->mailbox, .since = sel->expunged, .room = 64, .more = true}};
-    while (o == OUTCOME_DONE && alive && l->read.more) {
-        l->read.known = &l->all;
-        l->read.known_n = sel->uidnext > 1;
-        l->read.ranges = l->ranges;
+    if (l) {
+        l->all = (struct mailbox_uids){1, sel->uidnext - 1};
+        l->read = (struct mailbox_vanished){.mailbox = sel->mailbox,
+            .since = sel->expunged,
+            .known = &l->all,
+            .known_n = 1,
+            .ranges = l->ranges,
+            .room = sizeof l->ranges / sizeof *l->ranges};
+    }
+    while (more && alive && o == OUTCOME_DONE) {
         o = store_read(
             imap_store(s), mailbox_partition(s->account), read_lost, l, NULL, imap_soon());
-        if (o != OUTCOME_DONE || !l->ok)
-            break;
-        for (size_t i = 0; alive && i < l->read.n; i++)
+        if (o == OUTCOME_DONE && !l->ok)
+            o = l->found ? OUTCOME_FAILED : OUTCOME_REFUSED;
+        for (size_t i = 0; alive && o == OUTCOME_DONE && i < l->read.n; i++)
             alive = put_lost(s, known, l->ranges[i], &out);
         l->read.from = l->read.next;
+        more = l->read.more;
+        task_yield();
     }
     buffer_finish(&out);
     if (o != OUTCOME_DONE)
